@@ -1,0 +1,187 @@
+"""The job: one frozen model for each part of job.yaml. What a later release brings is named here and refused."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from .base import Model
+from .contract import Column, Contract, Key
+from .types import TypeName, parse_type
+
+MIB = 1 << 20
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+class Csv(Model):
+    """Comma-separated files with a header line."""
+
+    path: tuple[str, ...] = Field(min_length=1, description="file, glob or a list of them; `{date}` and "
+                                  "`{date:%Y%m%d}` are filled with the night's date")
+    delimiter: str = Field(",", min_length=1, max_length=1, description="one character between two fields")
+    nulls: tuple[str, ...] = Field((), description="spellings of null beside the empty unquoted field")
+    compression: Literal["infer", "none", "gzip"] = Field("infer", description="`infer` goes by the file's ending")
+
+    _paths = field_validator("path", "nulls", mode="before")(_as_tuple)
+
+
+class Source(Model):
+    """Where the night's rows come from, and how they are cut."""
+
+    csv: Csv = Field(description="CSV files")
+    ready: str | None = Field(None, description="a file that must exist before the night is due")
+    min_rows: int = Field(1, ge=0, description="fewer records, and nothing is published")
+    split_size: int = Field(32 * MIB, ge=64 << 10, description="bytes of a split; plain text files are cut at it")
+    max_record_bytes: int = Field(MIB, ge=1, description="a longer record is rejected")
+
+
+class TrainingSource(Model):
+    """Files that only training reads."""
+
+    csv: Csv = Field(description="CSV files")
+
+
+class Transform(Model):
+    """The TensorFlow Transform graph."""
+
+    preprocessing_fn: str | None = Field(None, description="`file.py:function`, what `analyze` runs")
+    path: str | None = Field(None, description="folder of the graph's numbered versions")
+    version: str = Field("latest", description="a number or `latest`, for a model packaged without a graph")
+
+    _text = field_validator("version", mode="before")(lambda value: str(value) if type(value) is int else value)
+
+
+class Training(Model):
+    """What `analyze` reads beyond the nightly rows."""
+
+    source: TrainingSource | None = Field(None, description="files with labels; the nightly source without it")
+    columns: dict[str, Column] = Field({}, description="labels and weights: analysed, never needed at scoring")
+
+    _short = field_validator("columns", mode="before")(lambda value: _columns(value))
+
+
+class ModelRef(Model):
+    """Which model scores."""
+
+    path: str = Field(description="folder of numbered versions, as TensorFlow Serving lays them out")
+    version: str = Field("latest", description="a number, `latest`, or `published`: what the table's newest night used")
+    signature: str = Field("serving_default", description="the SavedModel's signature")
+    inputs: dict[str, str] = Field({}, description="tensor: column, only where the names differ")
+    input_format: Literal["tensors", "tf_example"] = Field(
+        "tensors", description="`tf_example`: the signature takes serialized tf.Examples")
+
+    _text = field_validator("version", mode="before")(lambda value: str(value) if type(value) is int else value)
+
+
+class Prediction(Model):
+    """One published prediction column."""
+
+    tensor: str = Field(description="the signature's output")
+    type: str | None = Field(None, description="a type of the contract; inferred from the signature without it")
+    min: float | None = Field(None, description="smallest value allowed")
+    max: float | None = Field(None, description="largest value allowed")
+    size: int | None = Field(None, gt=0, description="items of a list")
+    top_k: int | None = Field(None, gt=0, description="keep the k best of a vector of scores, as "
+                              "`list<struct<label, score>>`")
+    labels: str | None = Field(None, description="text file of one label a line; the index is the label without it")
+    allow_nan: bool = Field(False, description="whether NaN and infinity may be published")
+
+    @field_validator("type")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        return name if name is None else parse_type(name).name
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Prediction:
+        if self.labels and not self.top_k:
+            raise ValueError("labels belong to top_k")
+        if self.top_k and (self.type or self.size):
+            raise ValueError("top_k decides the type; leave type and size out")
+        if self.size and self.type and not parse_type(self.type).is_list:
+            raise ValueError("size belongs to list<type>")
+        return self
+
+    @cached_property
+    def typed(self) -> TypeName | None:
+        """The parsed type, if one is declared."""
+        return parse_type(self.type) if self.type else None
+
+
+class Delta(Model):
+    """A Delta Lake table."""
+
+    path: str = Field(description="the table's folder")
+
+
+class Output(Model):
+    """Where predictions are published."""
+
+    delta: Delta = Field(description="a Delta Lake table, partitioned by date")
+    passthrough: tuple[str, ...] = Field((), description="input columns kept beside the predictions")
+
+
+class Rejects(Model):
+    """What becomes of rows that are turned away."""
+
+    max_fraction: float = Field(0.01, ge=0, le=1, description="more than this share, and nothing is published")
+    keep_raw: bool = Field(True, description="whether the rejected record's bytes are kept")
+
+
+class Job(Model):
+    """A whole job.
+
+    Attributes:
+      folder: the folder job.yaml lies in; relative paths resolve against it. Not a key of the file.
+    """
+
+    folder: str = Field("", exclude=True, description="")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="the job's name")
+    source: Source = Field(description="the night's input")
+    columns: dict[str, Column] = Field(min_length=1, description="the contract: what a row must be")
+    key: Key | None = Field(None, description="the column or columns that name a row; lookup needs it")
+    transform: Transform | None = Field(None, description="the TensorFlow Transform graph; without it the columns "
+                                        "feed the signature")
+    training: Training | None = Field(None, description="what analyze reads beyond the nightly rows")
+    model: ModelRef = Field(description="the model")
+    predictions: dict[str, Prediction] | None = Field(None, description="what is published; inferred when absent")
+    postprocess: str | None = Field(None, description="`file.py:function`, RecordBatch -> RecordBatch, row for row")
+    output: Output = Field(description="the table")
+    state: str | None = Field(None, description="folder of staging, runs and rejects; `<delta path>/_highbeam` "
+                              "without it")
+    rejects: Rejects = Field(Rejects(), description="the budget of rejects")
+    beam: dict[str, Any] = Field({}, description="Beam pipeline options, by name")
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _short_columns(cls, value: Any) -> Any:
+        return _columns(value)
+
+    @field_validator("key", mode="before")
+    @classmethod
+    def _short_key(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "columns" in value:
+            return {**value, "columns": _as_tuple(value["columns"])}
+        return value if isinstance(value, (dict, Key)) or value is None else {"columns": _as_tuple(value)}
+
+    @cached_property
+    def contract(self) -> Contract:
+        """The columns and key as a contract."""
+        key = self.key
+        return Contract(self.columns, key.columns if key else (), key.duplicates if key else "keep")
+
+    @cached_property
+    def training_contract(self) -> Contract:
+        """The contract with labels and weights."""
+        return self.contract.extended(self.training.columns if self.training else {})
+
+
+def _columns(value: Any) -> Any:
+    """Spells out the shorthand `name: type`."""
+    if not isinstance(value, dict):
+        return value
+    return {name: {"type": spec} if isinstance(spec, str) else spec for name, spec in value.items()}

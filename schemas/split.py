@@ -1,0 +1,37 @@
+"""A split: the byte range of input that is read, scored, staged, retried and counted as one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Split:
+    """One piece of one input file.
+
+    Attributes:
+      number: place in the plan, from 0; files in plan order, then ranges in file order.
+      path: where to open the file.
+      file: the file's name relative to the job's folder; goes into `_file` and into the split's identity.
+      size: bytes of the file when it was planned.
+      mark: modification mark when it was planned (mtime in nanoseconds, an ETag or a generation).
+      start: first byte of the range, after decompression. A record belongs to the split its first byte lies in.
+      end: one past the last byte, or None for everything to the end of the stream.
+      compression: Arrow's codec name (`gzip`), or None.
+      header: column names of this file, in file order; empty where the format has none.
+    """
+
+    number: int
+    path: str
+    file: str
+    size: int
+    mark: str
+    start: int
+    end: int | None
+    compression: str | None = None
+    header: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Name of the split's staged object: sorts in plan order and is the same in every run over the same plan."""
+        return f"{self.number:08d}"

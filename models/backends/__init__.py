@@ -1,0 +1,1 @@
+"""One framework a file: input schema, output schema, RecordBatch to RecordBatch."""

@@ -1,0 +1,1 @@
+"""Beam steps, one PTransform to a file, with the pure functions that do the work."""

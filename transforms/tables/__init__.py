@@ -1,0 +1,1 @@
+"""The tables predictions are published to and looked up in."""

@@ -1,0 +1,191 @@
+"""Reading job.yaml: every mistake at once, each with its line and what to do."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from .errors import JobError, UsageError
+from .job import Job
+from .job_rules import broken_rules
+from .yaml_lines import Document, Path, parse_value, read_yaml
+
+SOURCES = ("json", "log", "parquet", "avro", "tfrecord", "bigquery", "iceberg", "kafka", "pubsub")
+RESERVED: dict[Path, tuple[str, ...]] = {
+    (): ("schedule", "join", "require", "report", "models", "answer", "experiments", "evaluation", "fallback",
+         "compile", "accelerator", "publish", "code", "parent"),
+    ("source",): SOURCES,
+    ("training", "source"): SOURCES,
+    ("source", "csv"): ("quote", "escape", "header", "columns", "comment", "encoding", "multiline"),
+    ("training", "source", "csv"): ("quote", "escape", "header", "columns", "comment", "encoding", "multiline"),
+    ("output",): ("bigquery", "parquet", "iceberg"),
+    ("model",): ("backend", "files"),
+}
+_SECRET = re.compile(r"password|passwd|secret|token|credential|api_?key|access_?key|private_?key", re.IGNORECASE)
+
+
+def load_job(path: str, overrides: Sequence[str] = ()) -> Job:
+    """Reads a job.
+
+    Args:
+      path: job.yaml, or the folder it lies in.
+      overrides: `key.path=value` texts, the value as YAML; they win over the file.
+
+    Returns:
+      The job, with `folder` set to the file's folder (absolute).
+
+    Raises:
+      JobError: everything that is wrong, one line each: `job.yaml:12: what was found; what to do`.
+      UsageError: no such file.
+    """
+    if os.path.isdir(path):
+        path = os.path.join(path, "job.yaml")
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file; name a job.yaml or the folder it lies in") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+    return parse_job(text, path, overrides)
+
+
+def parse_job(text: str, path: str, overrides: Sequence[str] = ()) -> Job:
+    """Reads a job from its text; `path` names it in messages and gives the folder. Raises as `load_job`."""
+    document = read_yaml(text)
+    problems = list(document.problems)
+    if not problems and not isinstance(document.data, dict):
+        problems = [(1, "empty; a job needs name, source, columns, model and output")]
+    if problems:
+        raise _job_error(path, problems)
+    for override in overrides:
+        _override(document.data, override)
+    problems = [(document.line(where), sentence) for where, sentence in _before_models(document.data)]
+    folder = os.path.dirname(os.path.abspath(path))
+    job, more = _validate(document, folder)
+    problems += more
+    if job is not None and not problems:
+        problems = [(document.line(where), sentence) for where, sentence in broken_rules(job)]
+    if problems or job is None:
+        raise _job_error(path, problems)
+    return job
+
+
+def _job_error(path: str, problems: list[tuple[int, str]]) -> JobError:
+    name = os.path.relpath(path) if not os.path.relpath(path).startswith("..") else path
+    return JobError([f"{name}:{line}: {sentence}" for line, sentence in sorted(set(problems))])
+
+
+def _override(data: dict[str, Any], override: str) -> None:
+    name, equals, value = override.partition("=")
+    if not equals or not name:
+        raise UsageError(f"--set {override}: write it as key.path=value")
+    *parents, last = name.split(".")
+    place: Any = data
+    for part in parents:
+        place = place.setdefault(part, {}) if isinstance(place, dict) else None
+    if not isinstance(place, dict):
+        raise UsageError(f"--set {override}: {'.'.join(parents)} holds no keys")
+    try:
+        place[last] = parse_value(value)
+    except ValueError as error:
+        raise UsageError(f"--set {override}: {error}") from None
+
+
+def _before_models(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Secrets, and names that are reserved; both would else be called unknown."""
+    if isinstance(data, list):
+        for index, item in enumerate(data):
+            yield from _before_models(item, path + (index,))
+    if not isinstance(data, dict):
+        return
+    for name, value in data.items():
+        here = path + (name,)
+        if path[:1] not in (("columns",), ("predictions",)) and _SECRET.search(str(name)):
+            yield here, (f"{dotted(here)}: secrets do not belong in a job; leave it out and use the environment variables "
+                         "of the SDK (AWS_…, GOOGLE_APPLICATION_CREDENTIALS)")
+        elif name in RESERVED.get(path, ()):
+            yield here, f"{dotted(here)}: not available yet"
+        else:
+            yield from _before_models(value, here)
+
+
+def _validate(document: Document, folder: str) -> tuple[Job | None, list[tuple[int, str]]]:
+    try:
+        return Job.model_validate(document.data).model_copy(update={"folder": folder}), []
+    except ValidationError as error:
+        found = [_explain(problem, document.data) for problem in error.errors()]
+        return None, [(document.line(path), text) for path, text in found if text]
+
+
+def _explain(problem: Any, data: Any) -> tuple[Path, str]:
+    """One of pydantic's problems as a sentence with its remedy; no sentence for what `_before_models` says better."""
+    path: Path = tuple(problem["loc"])
+    name, kind = dotted(path), problem["type"]
+    if kind == "extra_forbidden":
+        if path[-1] in RESERVED.get(path[:-1], ()) or _SECRET.search(str(path[-1])):
+            return path, ""
+        return path, f"{name}: unknown key{_nearest(path)}"
+    if kind == "missing":
+        alternatives = RESERVED.get(path[:-1], ()) if path[-1:] in (("csv",), ("delta",)) else ()
+        reserved = set(_at(data, path[:-1]) or ()) & set(alternatives)
+        return path, "" if reserved else f"{name} is missing{_what(path)}"
+    if kind == "value_error":
+        return path, f"{name}: {problem['ctx']['error']}"
+    return path, f"{name}: {problem['msg'].removeprefix('Input ')}, found {problem['input']!r}"
+
+
+def _nearest(path: Path) -> str:
+    known = _keys(path[:-1])
+    near = difflib.get_close_matches(str(path[-1]), known, 1)
+    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+
+
+def _what(path: Path) -> str:
+    model = _model(path[:-1])
+    field = model and model.model_fields.get(str(path[-1]))
+    return f": {field.description}" if field and field.description else ""
+
+
+def _keys(path: Path) -> list[str]:
+    model = _model(path)
+    return [field.alias or name for name, field in model.model_fields.items() if name != "folder"] if model else []
+
+
+def _model(path: Path) -> type[BaseModel] | None:
+    """The model that stands at a path of the file, going through mappings of models."""
+    model: type[BaseModel] | None = Job
+    mapping = False
+    for part in path:
+        if mapping:
+            mapping = False
+            continue
+        field = model.model_fields.get(str(part)) if model else None
+        if field is None:
+            return None
+        model = _first_model(field.annotation)
+        mapping = "dict[" in str(field.annotation)
+    return model
+
+
+def _first_model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and not hasattr(annotation, "__args__") and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_first_model(part) for part in getattr(annotation, "__args__", ()))
+    return next((model for model in found if model), None)
+
+
+def _at(data: Any, path: Path) -> Any:
+    for part in path:
+        data = data.get(part) if isinstance(data, dict) else None
+    return data
+
+
+def dotted(path: Path) -> str:
+    """A path as a person writes it: `columns.distance.min`."""
+    return ".".join(str(part) for part in path)

@@ -1,0 +1,115 @@
+"""Rules that span several parts of a job; each part's own rules stand with its model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from .contract import KEY_TYPES, Column
+from .job import Job
+from .layout import local_problem
+
+Path = tuple[Any, ...]
+Problem = tuple[Path, str]
+
+
+def broken_rules(job: Job) -> Iterator[Problem]:
+    """Everything wrong with a job whose parts are each sound: (path, sentence)."""
+    yield from _names(job)
+    yield from _key(job)
+    yield from _passthrough(job)
+    yield from _model(job)
+    yield from _training(job)
+    yield from _csv_types(job)
+    yield from _places(job)
+
+
+def _names(job: Job) -> Iterator[Problem]:
+    for name in job.columns:
+        if name.startswith("_"):
+            yield ("columns", name), f"columns.{name}: names with a leading _ are Highbeam's own; rename it with from:"
+    for name in job.predictions or {}:
+        if name.startswith("_"):
+            yield ("predictions", name), f"predictions.{name}: names with a leading _ are Highbeam's own"
+        if name in published_inputs(job):
+            yield ("predictions", name), f"predictions.{name}: already the name of a key or passthrough column"
+    for name in published_inputs(job) + tuple(job.predictions or {}):
+        if name == "date":
+            yield ("output",), "date is the partition column of the table; rename the column with from:"
+
+
+def published_inputs(job: Job) -> tuple[str, ...]:
+    """Input columns that are published: the key, then passthrough."""
+    return job.contract.key + job.output.passthrough
+
+
+def _key(job: Job) -> Iterator[Problem]:
+    for name in job.contract.key:
+        column = job.columns.get(name)
+        if column is None:
+            yield ("key",), f"key: {name} is no column of the contract; columns are {', '.join(job.columns)}"
+        elif column.type not in KEY_TYPES:
+            yield ("key",), f"key: {name} is {column.type}; a key is one of {', '.join(KEY_TYPES)}"
+        elif column.nullable or column.optional or column.default is not None:
+            yield ("key",), f"key: {name} may be missing; a key is neither nullable nor optional and has no default"
+    if len(set(job.contract.key)) < len(job.contract.key):
+        yield ("key",), "key: a column stands twice"
+
+
+def _passthrough(job: Job) -> Iterator[Problem]:
+    seen: set[str] = set(job.contract.key)
+    for name in job.output.passthrough:
+        if name not in job.columns:
+            yield ("output", "passthrough"), f"output.passthrough: {name} is no column of the contract"
+        elif name in seen:
+            yield ("output", "passthrough"), f"output.passthrough: {name} is published already; leave it out"
+        seen.add(name)
+
+
+def _model(job: Job) -> Iterator[Problem]:
+    version = job.model.version
+    if not version.isdigit() and version not in ("latest", "published"):
+        yield ("model", "version"), f"model.version: labels such as {version!r} are not available yet; write a number or latest"
+    if job.transform and not job.transform.version.isdigit() and job.transform.version != "latest":
+        yield ("transform", "version"), "transform.version: write a number or latest"
+    if job.model.input_format == "tf_example" and job.transform:
+        yield ("transform",), "transform: a model that takes tf.Examples has its own graph; leave transform out"
+    if job.postprocess and not job.predictions:
+        yield ("predictions",), "predictions must be declared when postprocess makes them"
+    for tensor, column in job.model.inputs.items():
+        if not job.transform and column not in job.columns:
+            yield ("model", "inputs", tensor), f"model.inputs.{tensor}: {column} is no column of the contract"
+
+
+def _training(job: Job) -> Iterator[Problem]:
+    for name in job.training.columns if job.training else ():
+        if name in job.columns:
+            yield ("training", "columns", name), f"training.columns.{name}: already a column of the contract"
+
+
+def _csv_types(job: Job) -> Iterator[Problem]:
+    columns: dict[Path, Column] = {("columns", name): column for name, column in job.columns.items()}
+    if job.training:
+        columns |= {("training", "columns", name): column for name, column in job.training.columns.items()}
+    for path, column in columns.items():
+        if column.typed.is_list:
+            yield path, f"{'.'.join(path)}: a CSV field cannot hold a {column.type}"
+
+
+def _places(job: Job) -> Iterator[Problem]:
+    places: dict[Path, str | None] = {
+        ("output", "delta", "path"): job.output.delta.path,
+        ("state",): job.state,
+        ("model", "path"): job.model.path,
+        ("transform", "path"): job.transform.path if job.transform else None,
+        ("source", "ready"): job.source.ready,
+    }
+    places |= {("source", "csv", "path", i): path for i, path in enumerate(job.source.csv.path)}
+    for where, place in places.items():
+        if place is not None and (problem := local_problem(place)):
+            yield where, f"{'.'.join(map(str, where))}: {problem}"
+    if job.state and os.path.abspath(os.path.join(job.folder, job.state)) == os.path.abspath(
+        os.path.join(job.folder, job.output.delta.path)
+    ):
+        yield ("state",), "state: must not be the table's own folder; write a folder inside it whose name begins with _"

@@ -1,0 +1,102 @@
+"""Where everything lies: every path Highbeam writes to is made here."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date as Date
+
+from .job import Job
+
+_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
+_DATE = re.compile(r"\{date(?::([^}]*))?\}")
+
+
+def local_problem(place: str) -> str | None:
+    """Why a place cannot be used, or None; object stores are not built yet."""
+    return f"{place}: object stores are not available yet; use a local path" if _SCHEME.match(place) else None
+
+
+def resolve(folder: str, place: str) -> str:
+    """A path of job.yaml, made absolute against the job's folder."""
+    return os.path.normpath(os.path.join(folder, os.path.expanduser(place)))
+
+
+def has_date(place: str) -> bool:
+    """Whether a path names `{date}`."""
+    return bool(_DATE.search(place))
+
+
+def fill_date(place: str, date: str) -> str:
+    """Fills `{date}` and `{date:%Y%m%d}` in a path.
+
+    Args:
+      place: a path of job.yaml.
+      date: YYYY-MM-DD.
+    """
+    night = Date.fromisoformat(date)
+    return _DATE.sub(lambda match: night.strftime(match[1] or "%Y-%m-%d"), place)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of one job.
+
+    Attributes:
+      table: folder of the Delta table.
+      state: folder of staging, runs and rejects.
+    """
+
+    table: str
+    state: str
+
+    @property
+    def rejects(self) -> str:
+        """The Delta table of rejects."""
+        return os.path.join(self.state, "rejects")
+
+    def partition(self, date: str) -> str:
+        """Folder of a night's published files."""
+        return os.path.join(self.table, f"date={date}")
+
+    def data_file(self, date: str, run_id: str, number: int, sha256: str) -> str:
+        """Name of a published file, relative to the table; no two contents ever share it."""
+        return f"date={date}/{run_id}-{number:05d}-{sha256[:16]}.parquet"
+
+    def runs(self, date: str | None = None) -> str:
+        """Folder of a date's manifests, or of all dates."""
+        return os.path.join(self.state, "runs", *([date] if date else []))
+
+    def manifest(self, date: str, attempt: int, score_id: str, launch: str) -> str:
+        """The manifest of one launch."""
+        return os.path.join(self.runs(date), f"{attempt:04d}-{score_id}-{launch}.json")
+
+    def staging(self, score_id: str) -> str:
+        """Folder of everything scored under one score_id."""
+        return os.path.join(self.state, "staging", score_id)
+
+    def staged(self, score_id: str, split_id: str) -> str:
+        """The staged object of one split."""
+        return os.path.join(self.staging(score_id), f"{split_id}.staged")
+
+    def plan(self, score_id: str, launch: str) -> str:
+        """The plan of one launch, as its workers read it."""
+        return os.path.join(self.staging(score_id), f"plan-{launch}.json")
+
+    def merge_report(self, score_id: str, run_id: str, number: int, of: int) -> str:
+        """What one merge task took and wrote."""
+        return os.path.join(self.staging(score_id), f"{run_id}-merge-{number:05d}-of-{of:05d}.json")
+
+
+def layout(job: Job) -> Layout:
+    """The layout of a job."""
+    table = resolve(job.folder, job.output.delta.path)
+    state = resolve(job.folder, job.state) if job.state else os.path.join(table, "_highbeam")
+    return Layout(table, state)
+
+
+def relative(folder: str, paths: Sequence[str]) -> list[str]:
+    """Paths as a manifest shows them: relative to the job's folder, forward slashes."""
+    return [os.path.relpath(path, folder).replace(os.sep, "/") for path in paths]

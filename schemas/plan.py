@@ -1,0 +1,115 @@
+"""The plan of a run: everything its workers need to know, made once by the driver."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .job import Job
+from .layout import Layout, layout
+from .split import Split
+
+SCORING_FORMAT = 1
+"""Raised when a release of Highbeam can give other outputs for the same inputs."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one launch is to do.
+
+    Attributes:
+      job: the job, overrides and variables filled in.
+      date: the night, or the label of its partition.
+      launch: UTC time and four random hex digits.
+      score_id: 16 hex digits over all that decides the predictions.
+      attempt: number of this publication of the night.
+      splits: all splits, in order.
+      model: name, version, path and digest of the model, and of its transform graph.
+      published: run_id of what the partition held at planning, or None.
+      started: seconds since the epoch, for the manifest's `seconds` alone.
+    """
+
+    job: Job
+    date: str
+    launch: str
+    score_id: str
+    attempt: int
+    splits: tuple[Split, ...]
+    model: Mapping[str, Any]
+    published: str | None = None
+    started: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def run_id(self) -> str:
+        """Date, attempt and score_id: the name of this publication."""
+        return run_id(self.date, self.attempt, self.score_id)
+
+    @property
+    def layout(self) -> Layout:
+        """Where this job's files lie."""
+        return layout(self.job)
+
+    @property
+    def path(self) -> str:
+        """Where the workers read this plan."""
+        return self.layout.plan(self.score_id, self.launch)
+
+    def to_json(self) -> bytes:
+        """The plan as workers read it."""
+        plain = {**self.__dict__, "job": dump_job(self.job), "folder": self.job.folder}
+        return json.dumps({**plain, "splits": [asdict(split) for split in self.splits]}).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Plan:
+        """Reads a stored plan."""
+        stored = json.loads(data)
+        job = Job.model_validate(stored.pop("job")).model_copy(update={"folder": stored.pop("folder")})
+        splits = tuple(Split(**{**split, "header": tuple(split["header"])}) for split in stored.pop("splits"))
+        return cls(job=job, splits=splits, **stored)
+
+
+def run_id(date: str, attempt: int, score_id: str) -> str:
+    """The name of a publication."""
+    return f"{date}-{attempt:04d}-{score_id}"
+
+
+def dump_job(job: Job) -> dict[str, Any]:
+    """A job as plain data, as it would stand in job.yaml."""
+    return job.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def score_id(job: Job, date: str, splits: tuple[Split, ...], models: Mapping[str, Any], code: Mapping[str, str]) -> str:
+    """Digests all that decides the predictions.
+
+    Neither the budget, the sink, the runner, worker counts nor Highbeam's release are in it, so a run with another of
+    these scores nothing again. The date is, so that two nights over the same files never share staging.
+
+    Args:
+      job: the job; its source options, contract, key, passthrough and predictions count.
+      date: the night.
+      splits: what is read: file names relative to the job, sizes, marks and ranges.
+      models: model name -> {model, transform, backend} digests; the one name is `main` today.
+      code: digests of user code and label files, by name.
+
+    Returns:
+      16 hex digits.
+    """
+    whole = dump_job(job)
+    source = {name: value for name, value in whole["source"].items() if name not in ("ready", "min_rows", "split_size")}
+    decides = {
+        "format": SCORING_FORMAT,
+        "date": date,
+        "source": source,
+        "splits": [(s.file, s.size, s.mark, s.start, s.end, s.compression, s.header) for s in splits],
+        "contract": {name: whole.get(name) for name in ("columns", "key")},
+        "passthrough": list(job.output.passthrough),
+        "predictions": whole.get("predictions"),
+        "model": {name: value for name, value in whole["model"].items() if name not in ("path", "version")},
+        "models": models,
+        "code": code,
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]

@@ -85,6 +85,7 @@ setup(
     python_requires=">=3.10,<3.14",
     package_dir={"highbeam": "."},
     packages=PACKAGES,
+    script_name="setup.py",  # or a build front end's name stands here, and setup.py becomes a module
     package_data={"highbeam": ["py.typed"]},
     include_package_data=False,  # the root holds docs and tests, which are no data of the package
     install_requires=REQUIREMENTS,

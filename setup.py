@@ -90,7 +90,7 @@ setup(
     include_package_data=False,  # the root holds docs and tests, which are no data of the package
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["highbeam = highbeam.cli:main"]},
+    entry_points={"console_scripts": ["highbeam = highbeam.cli:entry"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Developers",

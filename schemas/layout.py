@@ -85,9 +85,13 @@ class Layout:
         """The plan of one launch, as its workers read it."""
         return os.path.join(self.staging(score_id), f"plan-{launch}.json")
 
+    def ranges(self, score_id: str, run_id: str) -> str:
+        """What the merge tasks of one publication are to take."""
+        return os.path.join(self.staging(score_id), f"{run_id}-ranges.json")
+
     def merge_report(self, score_id: str, run_id: str, number: int, of: int) -> str:
         """What one merge task took and wrote."""
-        return os.path.join(self.staging(score_id), f"{run_id}-merge-{number:05d}-of-{of:05d}.json")
+        return os.path.join(self.staging(score_id), f"{run_id}-merge-{number:05d}-of-{of:05d}.arrow")
 
 
 def layout(job: Job) -> Layout:

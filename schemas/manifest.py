@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from .plan import Plan, dump_job
 
 Status = Literal["published", "already_published", "refused", "superseded", "submitted", "dry_run", "failed"]
 EXIT_CODES: dict[str, int] = {
@@ -83,3 +86,23 @@ class Manifest:
         stored = json.loads(data)
         known = {name: stored[name] for name in cls.__dataclass_fields__ if name in stored}
         return cls(**{**known, "files": tuple(stored["files"]), "ancestors": tuple(stored["ancestors"])})
+
+
+def manifest_of(plan: Plan, status: Status, **more: Any) -> Manifest:
+    """The manifest of a plan's launch; `more` are its counts and reasons."""
+    return Manifest(
+        run_id=plan.run_id,
+        job=plan.job.name,
+        date=plan.date,
+        attempt=plan.attempt,
+        score_id=plan.score_id,
+        launch=plan.launch,
+        status=status,
+        model=dict(plan.model),
+        output=plan.layout.table,
+        splits=len(plan.splits),
+        seconds=round(time.time() - plan.started, 3),
+        resolved=dump_job(plan.job),
+        versions=dict(plan.versions),
+        **more,
+    )

@@ -6,8 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
 
+from .. import storage
 from .job import Job
 from .layout import Layout, layout
 from .split import Split
@@ -58,6 +60,15 @@ class Plan:
         """Where the workers read this plan."""
         return self.layout.plan(self.score_id, self.launch)
 
+    @property
+    def manifest(self) -> str:
+        """Where this launch's manifest lies."""
+        return self.layout.manifest(self.date, self.attempt, self.score_id, self.launch)
+
+    def staged(self, number: int) -> str:
+        """Where the staged object of a split lies."""
+        return self.layout.staged(self.score_id, self.splits[number].id)
+
     def to_json(self) -> bytes:
         """The plan as workers read it."""
         plain = {**self.__dict__, "job": dump_job(self.job), "folder": self.job.folder}
@@ -70,6 +81,12 @@ class Plan:
         job = Job.model_validate(stored.pop("job")).model_copy(update={"folder": stored.pop("folder")})
         splits = tuple(Split(**{**split, "header": tuple(split["header"])}) for split in stored.pop("splits"))
         return cls(job=job, splits=splits, **stored)
+
+
+@lru_cache(maxsize=4)
+def load_plan(path: str) -> Plan:
+    """Reads a plan, once for all steps of a worker process; a plan never changes once written."""
+    return Plan.from_json(storage.read(path))
 
 
 def run_id(date: str, attempt: int, score_id: str) -> str:

@@ -1,0 +1,110 @@
+"""Beam's pipeline options of a run: the job's, the command line's, and our defaults for one machine."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineRunner, create_runner
+
+from ..schemas.errors import UsageError
+
+LOCAL = "FnApiRunner"
+_OURS = ("save_main_session",)
+
+
+def pipeline_options(options: Mapping[str, Any], flags: Sequence[str] = ()) -> PipelineOptions:
+    """Makes Beam's options.
+
+    Args:
+      options: the job's `beam` mapping, by option name.
+      flags: Beam flags of the command line, which win.
+
+    Returns:
+      Options with a runner named: Beam's own default would try to download one.
+
+    Raises:
+      UsageError: an option Beam does not know, with the nearest name; or one that Highbeam decides.
+    """
+    spelled = [flag for name, value in options.items() for flag in _flags(name, value)] + list(flags)
+    _refuse_unknown(spelled)
+    given = {flag[2:].partition("=")[0] for flag in spelled}
+    try:
+        runner = PipelineOptions(spelled).get_all_options()["runner"] or LOCAL
+    except SystemExit:
+        raise UsageError(f"beam: not understood: {' '.join(spelled)}") from None
+    defaults: dict[str, Any] = {"runner": LOCAL}
+    if runner == LOCAL:
+        defaults |= {"direct_running_mode": "multi_threading", "direct_num_workers": os.cpu_count() or 1}
+    return PipelineOptions(spelled, **{name: value for name, value in defaults.items() if name not in given})
+
+
+def runner_of(options: PipelineOptions) -> PipelineRunner:
+    """The runner that the options name; FnApiRunner is made here, since Beam knows it by a longer name.
+
+    Raises:
+      UsageError: no such runner.
+    """
+    name = options.get_all_options()["runner"]
+    if name == LOCAL:
+        from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+        return FnApiRunner()
+    try:
+        return create_runner(name)
+    except (ValueError, ImportError) as error:
+        raise UsageError(f"beam: runner {name}: {error}") from None
+
+
+def _flags(name: str, value: Any) -> list[str]:
+    if value is True:
+        return [f"--{name}"]
+    if value is False or value is None:
+        return []
+    if isinstance(value, (list, tuple)):
+        return [f"--{name}={item}" for item in value]
+    return [f"--{name}={value}"]
+
+
+def _refuse_unknown(flags: Sequence[str]) -> None:
+    known = _known_flags()
+    for flag in flags:
+        if not flag.startswith("--"):
+            raise UsageError(f"beam: {flag!r} is no option; write --name=value")
+        name = flag[2:].partition("=")[0]
+        if name in _OURS:
+            raise UsageError(f"beam: {name} must stay off: workers import Highbeam, not the main program")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise UsageError(f"beam: unknown option {name}" + (f"; did you mean {near[0]}?" if near else ""))
+
+
+def _known_flags() -> set[str]:
+    """Every option name of Beam's own option classes, and those Flink's and Spark's job servers take."""
+    from argparse import ArgumentParser
+
+    parser = ArgumentParser(allow_abbrev=False, add_help=False)
+    for options in PipelineOptions.__subclasses__():
+        if options.__module__.startswith("apache_beam."):
+            options._add_argparse_args(_Lenient(parser))
+    return {name[2:] for action in parser._actions for name in action.option_strings} | {"parallelism"}
+
+
+class _Lenient:
+    """Lets option classes add an option that another one has added already."""
+
+    def __init__(self, parser: Any) -> None:
+        self._parser = parser
+
+    def add_argument(self, *names: str, **settings: Any) -> Any:
+        known = [name for name in names if name not in self._parser._option_string_actions]
+        return self._parser.add_argument(*known, **settings) if known else None
+
+    def add_mutually_exclusive_group(self, **_: Any) -> _Lenient:
+        return self
+
+    def add_argument_group(self, *_: Any, **__: Any) -> _Lenient:
+        return self

@@ -1,0 +1,70 @@
+"""The pipeline that scores a night; also a plain Beam main: `python -m highbeam.pipelines.predict --job=… --date=…`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+
+import apache_beam as beam
+from apache_beam.ml.inference.base import RunInference
+
+from ..models.handler import BatchHandler
+from ..schemas.batch import Batch
+from ..schemas.plan import Plan, load_plan
+from ..schemas.split import Split
+from ..transforms.merge import Merge
+from ..transforms.postprocess import Postprocess
+from ..transforms.publish import Publish
+from ..transforms.read import Read
+from ..transforms.stage import Stage
+from ..transforms.validate import Validate
+
+
+def build(pipeline: beam.Pipeline, plan: Plan, raise_refusal: bool = False) -> beam.PCollection[str]:
+    """Wires a whole run.
+
+    Rows never cross a shuffle: split descriptors do before the fused stage, names of files after it.
+
+    Args:
+      pipeline: where to add the steps.
+      plan: stored at `plan.path`.
+      raise_refusal: whether a refusal fails the pipeline, for a job that nobody waits for.
+
+    Returns:
+      One element, the manifest's path.
+    """
+    splits = (
+        pipeline
+        | "Plan" >> beam.Create([plan.path], reshuffle=False)
+        | "Splits" >> beam.FlatMap(splits_of).with_input_types(str).with_output_types(Split)
+        | beam.Reshuffle().with_output_types(Split)
+    )
+    scored = score(splits, plan)
+    staged = scored | Stage(plan.path)
+    return staged | Merge(plan.path) | Publish(plan.path, raise_refusal)
+
+
+def score(splits: beam.PCollection[Split], plan: Plan) -> beam.PCollection[Batch]:
+    """The fused stage up to staging: read, validate, predict, postprocess."""
+    job = plan.job
+    batches = splits | Read(plan.path) | Validate(job.contract)
+    batches = batches | RunInference(BatchHandler(plan.path)).with_output_types(Batch)
+    return batches | Postprocess(job) if job.postprocess else batches
+
+
+def splits_of(plan_path: str) -> Iterator[Split]:
+    """The splits of a stored plan."""
+    yield from load_plan(plan_path).splits
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """A Beam main that Airflow's BeamRunPythonPipelineOperator can start. Returns the exit status."""
+    from .run import run_from_flags
+
+    return run_from_flags(sys.argv[1:] if argv is None else argv)
+
+
+if __name__ == "__main__":
+    from highbeam.pipelines.predict import main as imported_main  # so that nothing pickled belongs to __main__
+
+    sys.exit(imported_main())

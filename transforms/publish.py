@@ -1,0 +1,102 @@
+"""Reconciles a run and publishes it, once; the last step of the pipeline, so that a detached job publishes too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+
+from .. import storage
+from ..schemas.errors import Refused, Superseded
+from ..schemas.manifest import Manifest, Status, manifest_of
+from ..schemas.plan import Plan, load_plan
+from .published import published_schema
+from .reconcile import Tally, reconcile, staged_rejects
+from .tables import delta, rejects
+
+
+@dataclass(frozen=True)
+class Publish(beam.PTransform):  # type: ignore[misc]
+    """Publishes when everything is merged.
+
+    Takes a PCollection[str], the merge reports; gives a PCollection[str] of one element, the manifest's path. It hangs
+    on a Create with the reports as a side input, never on a grouping: with nothing to group it would not run at all,
+    and an empty night would end unpublished.
+
+    Args:
+      plan_path: where the plan lies.
+      raise_refusal: whether a refusal fails the pipeline after the manifest is written; so that a detached job that
+        nobody waits for ends red.
+    """
+
+    plan_path: str
+    raise_refusal: bool = False
+
+    def expand(self, reports: beam.PCollection[str]) -> beam.PCollection[str]:
+        """Wires the step."""
+        one = reports.pipeline | "Publish once" >> beam.Create([self.plan_path], reshuffle=False)
+        return one | "Reconcile and publish" >> beam.Map(
+            publish, beam.pvalue.AsIter(reports), self.raise_refusal
+        ).with_input_types(str).with_output_types(str)
+
+
+def publish(plan_path: str, report_paths: Iterable[str], raise_refusal: bool = False) -> str:
+    """Reconciles and, if nothing speaks against it, publishes; writes rejects first and the manifest last.
+
+    Args:
+      plan_path: where the plan lies.
+      report_paths: one report for each merge task.
+      raise_refusal: raise after the manifest is written.
+
+    Returns:
+      The manifest's path.
+
+    Raises:
+      Refused: if asked to.
+    """
+    plan, paths = load_plan(plan_path), sorted(report_paths)
+    tally = reconcile(plan, paths)
+    rejects.write(plan.layout.rejects, plan.date, plan.run_id, staged_rejects(plan, paths))
+    problem = tally.problem
+    if problem is None:
+        try:
+            commit(plan, tally)
+        except Superseded as error:
+            problem = error
+    manifest = describe(plan, tally, problem)
+    storage.create(plan.manifest, manifest.to_json())
+    if problem and raise_refusal:
+        raise problem
+    return plan.manifest
+
+
+def commit(plan: Plan, tally: Tally) -> None:
+    """Replaces the night's partition by the run's files, in one transaction. Raises as `delta.commit`."""
+    schema = published_schema(plan.job)
+    first_key = next(iter(plan.job.contract.key), None)
+    files = [delta.data_file(plan.layout.table, report.file, first_key) for report in tally.files]
+    delta.commit(plan.layout.table, plan.date, files, schema, plan.run_id, plan.attempt, commit_metadata(plan))
+
+
+def commit_metadata(plan: Plan) -> dict[str, str]:
+    """What the table's history says of a publication."""
+    return {"job": plan.job.name, "score_id": plan.score_id, "model_version": str(plan.model["version"])}
+
+
+def describe(plan: Plan, tally: Tally, problem: Refused | None) -> Manifest:
+    """The manifest of a run that came to its end."""
+    status: Status = "published"
+    if problem:
+        status = "superseded" if isinstance(problem, Superseded) else "refused"
+    counts: dict[str, Any] = {"read": tally.read, "predicted": tally.predicted, "rejected": tally.rejected}
+    return manifest_of(
+        plan,
+        status,
+        reason=problem.reason if problem else "",
+        message=str(problem) if problem else "",
+        rejected_by=tally.rejected_by,
+        files=tuple(report.file for report in tally.files),
+        **counts,
+    )

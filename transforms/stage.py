@@ -1,0 +1,85 @@
+"""Writes each split, when its last Batch arrives, as one staged object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import apache_beam as beam
+import pyarrow as pa
+
+from .. import storage
+from ..schemas.batch import Batch, concat_rejected
+from ..schemas.errors import Unconserved
+from ..schemas.plan import load_plan
+from . import coder as _  # noqa: F401 - registers the coders
+from .raw import fill_raw
+from .staged import encode_staged
+
+
+@dataclass(frozen=True)
+class Stage(beam.PTransform):  # type: ignore[misc]
+    """Stages scored splits.
+
+    Takes a PCollection[Batch] whose Batches of one split follow each other; gives a PCollection[str], the ids of the
+    splits staged. A split is written when its `last` Batch arrives, not when the bundle ends: a bundle may be half the
+    job, and would be held in memory for as long.
+
+    Args:
+      plan_path: the plan names the objects.
+    """
+
+    plan_path: str
+
+    def expand(self, batches: beam.PCollection[Batch]) -> beam.PCollection[str]:
+        """Wires the step."""
+        return batches | beam.ParDo(_Stage(self.plan_path)).with_input_types(Batch).with_output_types(str)
+
+
+class _Stage(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, plan_path: str) -> None:
+        self._plan_path = plan_path
+
+    def setup(self) -> None:
+        self._plan = load_plan(self._plan_path)
+
+    def start_bundle(self) -> None:
+        self._open: dict[str, list[Batch]] = {}
+
+    def process(self, batch: Batch) -> Iterator[str]:
+        batches = self._open.setdefault(batch.split.id, [])
+        batches.append(batch)
+        if batch.last:
+            del self._open[batch.split.id]
+            storage.put(self._plan.staged(batch.split.number), self._encode(batches))
+            yield batch.split.id
+
+    def finish_bundle(self) -> None:
+        if self._open:
+            raise Unconserved(f"splits {sorted(self._open)} ended without their last batch")
+
+    def _encode(self, batches: list[Batch]) -> pa.Buffer:
+        job = self._plan.job
+        return stage(batches, job.contract.key, job.source.max_record_bytes if job.rejects.keep_raw else None)
+
+
+def stage(batches: Sequence[Batch], key: Sequence[str], max_raw: int | None) -> pa.Buffer:
+    """Makes the staged object of one whole split.
+
+    Args:
+      batches: all Batches of the split, in order.
+      key: the key's columns.
+      max_raw: most bytes of a rejected record to keep; None keeps none.
+
+    Raises:
+      Unconserved: when a Batch is missing or out of place.
+    """
+    if [batch.index for batch in batches] != list(range(len(batches))):
+        raise Unconserved(f"{batches[0].split.file}: batches came as {[batch.index for batch in batches]}")
+    rejected = concat_rejected([batch.rejected for batch in batches])
+    if rejected.num_rows:
+        rejected = rejected.sort_by("offset")
+        if max_raw is not None:
+            rejected = fill_raw(rejected, batches[0].split, max_raw)
+    rows = pa.Table.from_batches([batch.rows for batch in batches])
+    return encode_staged(rows, rejected, sum(batch.read for batch in batches), key)

@@ -65,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from highbeam.pipelines.predict import main as imported_main  # so that nothing pickled belongs to __main__
+    from highbeam.pipelines.predict import (
+        main as imported_main,
+    )  # so that nothing pickled belongs to __main__
 
     sys.exit(imported_main())

@@ -20,27 +20,37 @@ KEY_TYPES = ("int8", "int16", "int32", "int64", "string", "date", "timestamp")
 class Column(Model):
     """What one column must be."""
 
-    type: str = Field(description="`int8` to `int64`, `uint8` to `uint32`, `float32`, `float64`, `bool`, `string`, "
-                      "`binary`, `date`, `timestamp`, `decimal`, `decimal(p, s)` or `list<type>`")
+    type: str = Field(
+        description="`int8` to `int64`, `uint8` to `uint32`, `float32`, `float64`, `bool`, `string`, "
+        "`binary`, `date`, `timestamp`, `decimal`, `decimal(p, s)` or `list<type>`"
+    )
     source: str | None = Field(None, alias="from", description="its name in the input, where that differs")
     nullable: bool = Field(False, description="whether a value may be missing")
-    optional: bool = Field(False, description="whether the whole column may be missing from a file; "
-                           "needs `nullable` or `default`")
+    optional: bool = Field(
+        False,
+        description="whether the whole column may be missing from a file; needs `nullable` or `default`",
+    )
     default: Any = Field(None, description="what a missing value becomes before the graph sees it")
     min: Any = Field(None, description="smallest value allowed")
     max: Any = Field(None, description="largest value allowed")
     values: tuple[Any, ...] | None = Field(None, description="the only values allowed")
     pattern: str | None = Field(None, description="RE2 pattern the whole value must match")
-    max_length: int | None = Field(None, ge=0, description="most characters (bytes of a `binary`, items of a list)")
+    max_length: int | None = Field(
+        None, ge=0, description="most characters (bytes of a `binary`, items of a list)"
+    )
     size: int | None = Field(None, gt=0, description="items in every list")
     ragged: bool = Field(False, description="a RaggedTensor instead of a SparseTensor")
     allow_nan: bool = Field(False, description="whether NaN and infinity may pass")
     format: str | None = Field(None, description="strptime format of a `timestamp`; ISO 8601 without it")
     timezone: str | None = Field(None, description="time zone of a `timestamp` whose text carries none")
     ambiguous: Literal["earliest", "latest", "reject"] = Field(
-        "earliest", description="which instant a local time that happens twice means")
-    cast: str | None = Field(None, alias="as", description="type the graph gets instead; needed for `date` "
-                             "and `decimal` to be features")
+        "earliest", description="which instant a local time that happens twice means"
+    )
+    cast: str | None = Field(
+        None,
+        alias="as",
+        description="type the graph gets instead; needed for `date` and `decimal` to be features",
+    )
 
     @field_validator("type", "cast")
     @classmethod
@@ -64,17 +74,30 @@ def _inconsistency(column: Column) -> str | None:
     kind = parse_type(column.type)
     bounded = column.min is not None or column.max is not None
     checks = [
-        (column.optional and not (column.nullable or column.default is not None),
-         "optional needs nullable: true or a default"),
+        (
+            column.optional and not (column.nullable or column.default is not None),
+            "optional needs nullable: true or a default",
+        ),
         (column.size is not None and not kind.is_list, "size belongs to list<type>"),
         (column.ragged and not kind.is_list, "ragged belongs to list<type>"),
         (column.ragged and column.size is not None, "ragged and size exclude each other"),
         (column.pattern is not None and column.type != "string", "pattern belongs to string"),
-        (column.format is not None and column.type not in ("timestamp", "date"), "format belongs to timestamp and date"),
+        (
+            column.format is not None and column.type not in ("timestamp", "date"),
+            "format belongs to timestamp and date",
+        ),
         (column.timezone is not None and column.type != "timestamp", "timezone belongs to timestamp"),
-        (column.type == "timestamp" and column.format is not None and "%z" not in column.format
-         and column.timezone is None, "a format without %z needs a timezone; write timezone: UTC"),
-        (bounded and (kind.is_list or column.type in ("bool", "binary")), "min and max need values that have an order"),
+        (
+            column.type == "timestamp"
+            and column.format is not None
+            and "%z" not in column.format
+            and column.timezone is None,
+            "a format without %z needs a timezone; write timezone: UTC",
+        ),
+        (
+            bounded and (kind.is_list or column.type in ("bool", "binary")),
+            "min and max need values that have an order",
+        ),
     ]
     return next((text for wrong, text in checks if wrong), None) or _bad_constant(column, kind)
 
@@ -113,8 +136,11 @@ class Key(Model):
     """The columns that name a row."""
 
     columns: tuple[str, ...] = Field(min_length=1, description="one column, or several")
-    duplicates: Duplicates = Field("keep", description="`keep` publishes all rows of one key, `reject` the first and "
-                                   "rejects the others, `refuse` publishes nothing")
+    duplicates: Duplicates = Field(
+        "keep",
+        description="`keep` publishes all rows of one key, `reject` the first and "
+        "rejects the others, `refuse` publishes nothing",
+    )
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """What can go wrong, and the exit status each ends with.
 
-    HighbeamError            1  anything unforeseen that still deserves a sentence
-    |-- UsageError           2  the job, a flag or an input is wrong; found before launch
-    |   |-- JobError         2  job.yaml: every mistake at once, with line and remedy
-    |   |-- NotAvailable     2  recognised, but not built yet
-    |   `-- Unpublished      2  a night was asked for that nobody published
-    |-- Refused              3  nothing was published, the table is as it was
-    |   |-- UnreadableInput  3  a file cannot be framed to its end
-    |   |-- InputChanged     3  a file is not the one that was planned
-    |   `-- Superseded       3  a later attempt holds the partition
-    `-- Unconserved          1  rows appeared or vanished: a bug, never bad data
+HighbeamError            1  anything unforeseen that still deserves a sentence
+|-- UsageError           2  the job, a flag or an input is wrong; found before launch
+|   |-- JobError         2  job.yaml: every mistake at once, with line and remedy
+|   |-- NotAvailable     2  recognised, but not built yet
+|   `-- Unpublished      2  a night was asked for that nobody published
+|-- Refused              3  nothing was published, the table is as it was
+|   |-- UnreadableInput  3  a file cannot be framed to its end
+|   |-- InputChanged     3  a file is not the one that was planned
+|   `-- Superseded       3  a later attempt holds the partition
+`-- Unconserved          1  rows appeared or vanished: a bug, never bad data
 """
 
 from __future__ import annotations

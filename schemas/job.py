@@ -21,11 +21,16 @@ def _as_tuple(value: Any) -> Any:
 class Csv(Model):
     """Comma-separated files with a header line."""
 
-    path: tuple[str, ...] = Field(min_length=1, description="file, glob or a list of them; `{date}` and "
-                                  "`{date:%Y%m%d}` are filled with the night's date")
+    path: tuple[str, ...] = Field(
+        min_length=1,
+        description="file, glob or a list of them; `{date}` and "
+        "`{date:%Y%m%d}` are filled with the night's date",
+    )
     delimiter: str = Field(",", min_length=1, max_length=1, description="one character between two fields")
     nulls: tuple[str, ...] = Field((), description="spellings of null beside the empty unquoted field")
-    compression: Literal["infer", "none", "gzip"] = Field("infer", description="`infer` goes by the file's ending")
+    compression: Literal["infer", "none", "gzip"] = Field(
+        "infer", description="`infer` goes by the file's ending"
+    )
 
     _paths = field_validator("path", "nulls", mode="before")(_as_tuple)
 
@@ -36,7 +41,9 @@ class Source(Model):
     csv: Csv = Field(description="CSV files")
     ready: str | None = Field(None, description="a file that must exist before the night is due")
     min_rows: int = Field(1, ge=0, description="fewer records, and nothing is published")
-    split_size: int = Field(32 * MIB, ge=64 << 10, description="bytes of a split; plain text files are cut at it")
+    split_size: int = Field(
+        32 * MIB, ge=64 << 10, description="bytes of a split; plain text files are cut at it"
+    )
     max_record_bytes: int = Field(MIB, ge=1, description="a longer record is rejected")
 
 
@@ -53,14 +60,20 @@ class Transform(Model):
     path: str | None = Field(None, description="folder of the graph's numbered versions")
     version: str = Field("latest", description="a number or `latest`, for a model packaged without a graph")
 
-    _text = field_validator("version", mode="before")(lambda value: str(value) if type(value) is int else value)
+    _text = field_validator("version", mode="before")(
+        lambda value: str(value) if type(value) is int else value
+    )
 
 
 class Training(Model):
     """What `analyze` reads beyond the nightly rows."""
 
-    source: TrainingSource | None = Field(None, description="files with labels; the nightly source without it")
-    columns: dict[str, Column] = Field({}, description="labels and weights: analysed, never needed at scoring")
+    source: TrainingSource | None = Field(
+        None, description="files with labels; the nightly source without it"
+    )
+    columns: dict[str, Column] = Field(
+        {}, description="labels and weights: analysed, never needed at scoring"
+    )
 
     _short = field_validator("columns", mode="before")(lambda value: _columns(value))
 
@@ -69,26 +82,36 @@ class ModelRef(Model):
     """Which model scores."""
 
     path: str = Field(description="folder of numbered versions, as TensorFlow Serving lays them out")
-    version: str = Field("latest", description="a number, `latest`, or `published`: what the table's newest night used")
+    version: str = Field(
+        "latest", description="a number, `latest`, or `published`: what the table's newest night used"
+    )
     signature: str = Field("serving_default", description="the SavedModel's signature")
     inputs: dict[str, str] = Field({}, description="tensor: column, only where the names differ")
     input_format: Literal["tensors", "tf_example"] = Field(
-        "tensors", description="`tf_example`: the signature takes serialized tf.Examples")
+        "tensors", description="`tf_example`: the signature takes serialized tf.Examples"
+    )
 
-    _text = field_validator("version", mode="before")(lambda value: str(value) if type(value) is int else value)
+    _text = field_validator("version", mode="before")(
+        lambda value: str(value) if type(value) is int else value
+    )
 
 
 class Prediction(Model):
     """One published prediction column."""
 
     tensor: str = Field(description="the signature's output")
-    type: str | None = Field(None, description="a type of the contract; inferred from the signature without it")
+    type: str | None = Field(
+        None, description="a type of the contract; inferred from the signature without it"
+    )
     min: float | None = Field(None, description="smallest value allowed")
     max: float | None = Field(None, description="largest value allowed")
     size: int | None = Field(None, gt=0, description="items of a list")
-    top_k: int | None = Field(None, gt=0, description="keep the k best of a vector of scores, as "
-                              "`list<struct<label, score>>`")
-    labels: str | None = Field(None, description="text file of one label a line; the index is the label without it")
+    top_k: int | None = Field(
+        None, gt=0, description="keep the k best of a vector of scores, as `list<struct<label, score>>`"
+    )
+    labels: str | None = Field(
+        None, description="text file of one label a line; the index is the label without it"
+    )
     allow_nan: bool = Field(False, description="whether NaN and infinity may be published")
 
     @field_validator("type")
@@ -128,7 +151,9 @@ class Output(Model):
 class Rejects(Model):
     """What becomes of rows that are turned away."""
 
-    max_fraction: float = Field(0.01, ge=0, le=1, description="more than this share, and nothing is published")
+    max_fraction: float = Field(
+        0.01, ge=0, le=1, description="more than this share, and nothing is published"
+    )
     keep_raw: bool = Field(True, description="whether the rejected record's bytes are kept")
 
 
@@ -144,15 +169,21 @@ class Job(Model):
     source: Source = Field(description="the night's input")
     columns: dict[str, Column] = Field(min_length=1, description="the contract: what a row must be")
     key: Key | None = Field(None, description="the column or columns that name a row; lookup needs it")
-    transform: Transform | None = Field(None, description="the TensorFlow Transform graph; without it the columns "
-                                        "feed the signature")
+    transform: Transform | None = Field(
+        None, description="the TensorFlow Transform graph; without it the columns feed the signature"
+    )
     training: Training | None = Field(None, description="what analyze reads beyond the nightly rows")
     model: ModelRef = Field(description="the model")
-    predictions: dict[str, Prediction] | None = Field(None, description="what is published; inferred when absent")
-    postprocess: str | None = Field(None, description="`file.py:function`, RecordBatch -> RecordBatch, row for row")
+    predictions: dict[str, Prediction] | None = Field(
+        None, description="what is published; inferred when absent"
+    )
+    postprocess: str | None = Field(
+        None, description="`file.py:function`, RecordBatch -> RecordBatch, row for row"
+    )
     output: Output = Field(description="the table")
-    state: str | None = Field(None, description="folder of staging, runs and rejects; `<delta path>/_highbeam` "
-                              "without it")
+    state: str | None = Field(
+        None, description="folder of staging, runs and rejects; `<delta path>/_highbeam` without it"
+    )
     rejects: Rejects = Field(Rejects(), description="the budget of rejects")
     beam: dict[str, Any] = Field({}, description="Beam pipeline options, by name")
 

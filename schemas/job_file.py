@@ -17,16 +17,40 @@ from .yaml_lines import Document, Path, parse_value, read_yaml
 
 SOURCES = ("json", "log", "parquet", "avro", "tfrecord", "bigquery", "iceberg", "kafka", "pubsub")
 RESERVED: dict[Path, tuple[str, ...]] = {
-    (): ("schedule", "join", "require", "report", "models", "answer", "experiments", "evaluation", "fallback",
-         "compile", "accelerator", "publish", "code", "parent"),
+    (): (
+        "schedule",
+        "join",
+        "require",
+        "report",
+        "models",
+        "answer",
+        "experiments",
+        "evaluation",
+        "fallback",
+        "compile",
+        "accelerator",
+        "publish",
+        "code",
+        "parent",
+    ),
     ("source",): SOURCES,
     ("training", "source"): SOURCES,
     ("source", "csv"): ("quote", "escape", "header", "columns", "comment", "encoding", "multiline"),
-    ("training", "source", "csv"): ("quote", "escape", "header", "columns", "comment", "encoding", "multiline"),
+    ("training", "source", "csv"): (
+        "quote",
+        "escape",
+        "header",
+        "columns",
+        "comment",
+        "encoding",
+        "multiline",
+    ),
     ("output",): ("bigquery", "parquet", "iceberg"),
     ("model",): ("backend", "files"),
 }
-_SECRET = re.compile(r"password|passwd|secret|token|credential|api_?key|access_?key|private_?key", re.IGNORECASE)
+_SECRET = re.compile(
+    r"password|passwd|secret|token|credential|api_?key|access_?key|private_?key", re.IGNORECASE
+)
 
 
 def load_job(path: str, overrides: Sequence[str] = ()) -> Job:
@@ -107,8 +131,13 @@ def _before_models(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     for name, value in data.items():
         here = path + (name,)
         if path[:1] not in (("columns",), ("predictions",)) and _SECRET.search(str(name)):
-            yield here, (f"{dotted(here)}: secrets do not belong in a job; leave it out and use the environment variables "
-                         "of the SDK (AWS_…, GOOGLE_APPLICATION_CREDENTIALS)")
+            yield (
+                here,
+                (
+                    f"{dotted(here)}: secrets do not belong in a job; leave it out and use the environment variables "
+                    "of the SDK (AWS_…, GOOGLE_APPLICATION_CREDENTIALS)"
+                ),
+            )
         elif name in RESERVED.get(path, ()):
             yield here, f"{dotted(here)}: not available yet"
         else:
@@ -154,7 +183,11 @@ def _what(path: Path) -> str:
 
 def _keys(path: Path) -> list[str]:
     model = _model(path)
-    return [field.alias or name for name, field in model.model_fields.items() if name != "folder"] if model else []
+    return (
+        [field.alias or name for name, field in model.model_fields.items() if name != "folder"]
+        if model
+        else []
+    )
 
 
 def _model(path: Path) -> type[BaseModel] | None:
@@ -174,7 +207,11 @@ def _model(path: Path) -> type[BaseModel] | None:
 
 
 def _first_model(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and not hasattr(annotation, "__args__") and issubclass(annotation, BaseModel):
+    if (
+        isinstance(annotation, type)
+        and not hasattr(annotation, "__args__")
+        and issubclass(annotation, BaseModel)
+    ):
         return annotation
     found = (_first_model(part) for part in getattr(annotation, "__args__", ()))
     return next((model for model in found if model), None)

@@ -28,12 +28,18 @@ def broken_rules(job: Job) -> Iterator[Problem]:
 def _names(job: Job) -> Iterator[Problem]:
     for name in job.columns:
         if name.startswith("_"):
-            yield ("columns", name), f"columns.{name}: names with a leading _ are Highbeam's own; rename it with from:"
+            yield (
+                ("columns", name),
+                f"columns.{name}: names with a leading _ are Highbeam's own; rename it with from:",
+            )
     for name in job.predictions or {}:
         if name.startswith("_"):
             yield ("predictions", name), f"predictions.{name}: names with a leading _ are Highbeam's own"
         if name in published_inputs(job):
-            yield ("predictions", name), f"predictions.{name}: already the name of a key or passthrough column"
+            yield (
+                ("predictions", name),
+                f"predictions.{name}: already the name of a key or passthrough column",
+            )
     for name in published_inputs(job) + tuple(job.predictions or {}):
         if name == "date":
             yield ("output",), "date is the partition column of the table; rename the column with from:"
@@ -52,7 +58,10 @@ def _key(job: Job) -> Iterator[Problem]:
         elif column.type not in KEY_TYPES:
             yield ("key",), f"key: {name} is {column.type}; a key is one of {', '.join(KEY_TYPES)}"
         elif column.nullable or column.optional or column.default is not None:
-            yield ("key",), f"key: {name} may be missing; a key is neither nullable nor optional and has no default"
+            yield (
+                ("key",),
+                f"key: {name} may be missing; a key is neither nullable nor optional and has no default",
+            )
     if len(set(job.contract.key)) < len(job.contract.key):
         yield ("key",), "key: a column stands twice"
 
@@ -70,11 +79,17 @@ def _passthrough(job: Job) -> Iterator[Problem]:
 def _model(job: Job) -> Iterator[Problem]:
     version = job.model.version
     if not version.isdigit() and version not in ("latest", "published"):
-        yield ("model", "version"), f"model.version: labels such as {version!r} are not available yet; write a number or latest"
+        yield (
+            ("model", "version"),
+            f"model.version: labels such as {version!r} are not available yet; write a number or latest",
+        )
     if job.transform and not job.transform.version.isdigit() and job.transform.version != "latest":
         yield ("transform", "version"), "transform.version: write a number or latest"
     if job.model.input_format == "tf_example" and job.transform:
-        yield ("transform",), "transform: a model that takes tf.Examples has its own graph; leave transform out"
+        yield (
+            ("transform",),
+            "transform: a model that takes tf.Examples has its own graph; leave transform out",
+        )
     if job.postprocess and not job.predictions:
         yield ("predictions",), "predictions must be declared when postprocess makes them"
     for tensor, column in job.model.inputs.items():
@@ -112,4 +127,7 @@ def _places(job: Job) -> Iterator[Problem]:
     if job.state and os.path.abspath(os.path.join(job.folder, job.state)) == os.path.abspath(
         os.path.join(job.folder, job.output.delta.path)
     ):
-        yield ("state",), "state: must not be the table's own folder; write a folder inside it whose name begins with _"
+        yield (
+            ("state",),
+            "state: must not be the table's own folder; write a folder inside it whose name begins with _",
+        )

@@ -77,7 +77,9 @@ def parse_value(text: str) -> Any:
     return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
 
 
-def _visit(loader: _Loader, node: yaml.Node, path: Path, document: Document, environment: Mapping[str, str]) -> None:
+def _visit(
+    loader: _Loader, node: yaml.Node, path: Path, document: Document, environment: Mapping[str, str]
+) -> None:
     document.lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         seen = set()
@@ -100,8 +102,11 @@ def _fill(loader: _Loader, node: yaml.ScalarNode, document: Document, environmen
         name, default = match[1], match[2]
         if name not in environment and default is None:
             document.problems.append(
-                (node.start_mark.line + 1, f"${{{name}}}: no such environment variable; set it, or write "
-                                           f"${{{name}:-default}}"))
+                (
+                    node.start_mark.line + 1,
+                    f"${{{name}}}: no such environment variable; set it, or write ${{{name}:-default}}",
+                )
+            )
         return environment.get(name, default or "")
 
     node.value = _VARIABLE.sub(value, node.value)

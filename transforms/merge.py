@@ -83,7 +83,9 @@ def take_range(plan: Plan, ranges: Ranges, number: int) -> pa.Table:
     return sort_rows(pa.concat_tables(parts), plan.job.contract.key)
 
 
-def _part(plan: Plan, part: Part, low: pa.Table | None, high: pa.Table | None, order: Sequence[str]) -> pa.Table:
+def _part(
+    plan: Plan, part: Part, low: pa.Table | None, high: pa.Table | None, order: Sequence[str]
+) -> pa.Table:
     split, first, end = part
     with Staged(plan.staged(split)) as staged:
         rows = plain(staged.batches(first, end))
@@ -96,7 +98,8 @@ def _part(plan: Plan, part: Part, low: pa.Table | None, high: pa.Table | None, o
 def plain(rows: pa.Table) -> pa.Table:
     """Decodes dictionary columns."""
     fields = [
-        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field for field in rows.schema
+        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+        for field in rows.schema
     ]
     return rows.cast(pa.schema(fields))
 
@@ -136,7 +139,8 @@ def _publishable(rows: pa.Table, plan: Plan) -> pa.Table:
     """Adds the columns that tell where a prediction came from."""
     schema, n = published_schema(plan.job), rows.num_rows
     files = pa.DictionaryArray.from_arrays(
-        pc.cast(rows[SPLIT].combine_chunks(), pa.int32()), pa.array([split.file for split in plan.splits], pa.string())
+        pc.cast(rows[SPLIT].combine_chunks(), pa.int32()),
+        pa.array([split.file for split in plan.splits], pa.string()),
     ).cast(pa.string())
     added: Mapping[str, pa.Array] = {
         "_run_id": pa.repeat(plan.run_id, n),
@@ -174,9 +178,13 @@ def _as_rejects(rows: pa.Table, plan: Plan) -> pa.RecordBatch:
         split = plan.splits[number]
         mine = rows.filter(pc.equal(rows[SPLIT], number)).combine_chunks().to_batches()[0]
         text = "an earlier row of this night has the same key"
-        part = rejects(split.file, mine[OFFSET], "merge", "duplicate_key", text, key_text(mine, plan.job.contract.key))
+        part = rejects(
+            split.file, mine[OFFSET], "merge", "duplicate_key", text, key_text(mine, plan.job.contract.key)
+        )
         part = part.sort_by("offset")
-        parts.append(fill_raw(part, split, plan.job.source.max_record_bytes) if plan.job.rejects.keep_raw else part)
+        parts.append(
+            fill_raw(part, split, plan.job.source.max_record_bytes) if plan.job.rejects.keep_raw else part
+        )
     return pa.Table.from_batches(parts).combine_chunks().to_batches()[0] if parts else EMPTY
 
 

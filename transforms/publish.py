@@ -77,7 +77,9 @@ def commit(plan: Plan, tally: Tally) -> None:
     schema = published_schema(plan.job)
     first_key = next(iter(plan.job.contract.key), None)
     files = [delta.data_file(plan.layout.table, report.file, first_key) for report in tally.files]
-    delta.commit(plan.layout.table, plan.date, files, schema, plan.run_id, plan.attempt, commit_metadata(plan))
+    delta.commit(
+        plan.layout.table, plan.date, files, schema, plan.run_id, plan.attempt, commit_metadata(plan)
+    )
 
 
 def commit_metadata(plan: Plan) -> dict[str, str]:

@@ -76,7 +76,13 @@ def encode_staged(rows: pa.Table, rejected: pa.RecordBatch, read: int, key: Sequ
     body = sink.getvalue()
     digest = hashlib.sha256(body).hexdigest()
     footer = Footer(
-        read, rows.num_rows, rejected.num_rows, count_reasons(rejected), (ends[0], ends[1], ends[2]), rows.nbytes, digest
+        read,
+        rows.num_rows,
+        rejected.num_rows,
+        count_reasons(rejected),
+        (ends[0], ends[1], ends[2]),
+        rows.nbytes,
+        digest,
     )
     text = json.dumps(asdict(footer)).encode()
     return pa.py_buffer(b"".join([memoryview(body), text, _TAIL.pack(len(text), _MAGIC)]))
@@ -94,8 +100,12 @@ def sketch(rows: pa.Table, key: Sequence[str]) -> pa.Table:
 def count_reasons(rejected: pa.RecordBatch) -> dict[str, dict[str, int]]:
     """Counts rejects by stage and reason."""
     counts: dict[str, dict[str, int]] = {}
-    pairs = pc.value_counts(pa.StructArray.from_arrays([rejected["stage"], rejected["reason"]], ["stage", "reason"]))
-    for entry in sorted(pairs.to_pylist(), key=lambda pair: (pair["values"]["stage"], pair["values"]["reason"])):
+    pairs = pc.value_counts(
+        pa.StructArray.from_arrays([rejected["stage"], rejected["reason"]], ["stage", "reason"])
+    )
+    for entry in sorted(
+        pairs.to_pylist(), key=lambda pair: (pair["values"]["stage"], pair["values"]["reason"])
+    ):
         counts.setdefault(entry["values"]["stage"], {})[entry["values"]["reason"]] = entry["counts"]
     return counts
 
@@ -151,7 +161,11 @@ class Staged:
     def rejected(self) -> pa.RecordBatch:
         """The split's rejects."""
         table = self._stream(0)
-        return table.combine_chunks().to_batches()[0] if table.num_rows else pa.RecordBatch.from_pylist([], table.schema)
+        return (
+            table.combine_chunks().to_batches()[0]
+            if table.num_rows
+            else pa.RecordBatch.from_pylist([], table.schema)
+        )
 
     def sketch(self) -> pa.Table:
         """The key sketch, see `sketch`."""

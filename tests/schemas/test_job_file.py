@@ -1,0 +1,178 @@
+"""job.yaml: what is understood, and that every mistake is named with its line and remedy."""
+
+from __future__ import annotations
+
+import pytest
+
+from highbeam.schemas.errors import JobError, UsageError
+from highbeam.schemas.job import Job
+from highbeam.schemas.job_file import load_job, parse_job
+from highbeam.schemas.plan import dump_job
+
+GOOD = """\
+name: delays
+source:
+  csv: {path: "data/{date:%Y-%m-%d}/*.csv"}
+columns:
+  flight_id: int64
+  carrier: {type: string, values: [AA, "NO"]}
+  distance: {type: float32, min: 0}
+  delay: {type: float32, nullable: true, default: 0}
+  zip: {type: string, from: postal code, optional: true, nullable: true}
+key: flight_id
+model: {path: models/delays, version: 3}
+output:
+  delta: {path: predictions}
+  passthrough: [carrier]
+"""
+
+
+def parse(text: str, *overrides: str) -> Job:
+    return parse_job(text, "/jobs/delays/job.yaml", overrides)
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(JobError) as error:
+        parse(text)
+    return [problem.removeprefix("/jobs/delays/job.yaml:") for problem in error.value.problems]
+
+
+def test_a_good_job_is_read_whole() -> None:
+    job = parse(GOOD)
+    assert job.folder == "/jobs/delays"
+    assert job.source.csv.path == ("data/{date:%Y-%m-%d}/*.csv",)
+    assert job.contract.key == ("flight_id",)
+    assert job.columns["zip"].source == "postal code"
+    assert job.columns["carrier"].values == ("AA", "NO")
+    assert job.model.version == "3"
+    assert job.rejects.max_fraction == 0.01
+    assert parse_job(__import__("json").dumps(dump_job(job)), "/jobs/delays/job.yaml") == job
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "name: delays",
+            "nam: delays",
+            ["1: nam: unknown key; did you mean name?", "1: name is missing: the job's name"],
+        ),
+        ("min: 0", "mim: 0", ["7: columns.distance.mim: unknown key; did you mean min?"]),
+        (
+            "distance: {type: float32",
+            "distance: {type: flot32",
+            ["7: columns.distance.type: unknown type 'flot32'; known"],
+        ),
+        (
+            "type: float32, min: 0",
+            "type: uint64",
+            ["7: columns.distance.type: type uint64 is not supported: no table"],
+        ),
+        ("key: flight_id", "key: flightid", ["10: key: flightid is no column of the contract"]),
+        ("key: flight_id", "key: distance", ["10: key: distance is float32; a key is one of int8"]),
+        ("key: flight_id", "key: zip", ["10: key: zip may be missing"]),
+        ("version: 3", "version: prod", ["11: model.version: labels such as 'prod' are not available yet"]),
+        ("version: 3", "password: x", ["11: model.password: secrets do not belong in a job"]),
+        (
+            "path: predictions",
+            "path: s3://bucket/p",
+            ["13: output.delta.path: s3://bucket/p: object stores are not available"],
+        ),
+        ("csv: {", "json: {", ["3: source.json: not available yet"]),
+        (
+            "delta: {path: predictions}",
+            "bigquery: {table: a.b.c}",
+            ["13: output.bigquery: not available yet"],
+        ),
+        ("key: flight_id", "schedule: daily", ["10: schedule: not available yet"]),
+        (
+            "[carrier]",
+            "[carrier, flight_id, q]",
+            [
+                "14: output.passthrough: flight_id is published already",
+                "14: output.passthrough: q is no column",
+            ],
+        ),
+        ("name: delays", "name: delays\nname: again", ["2: name stands twice"]),
+        (
+            "name: delays",
+            "name: ${NO_SUCH_VARIABLE}",
+            ["1: ${NO_SUCH_VARIABLE}: no such environment variable"],
+        ),
+        ("name: delays", "name: [", ["3: not YAML"]),
+        (
+            "optional: true, nullable: true",
+            "optional: true",
+            ["9: columns.zip: optional needs nullable: true or a default"],
+        ),
+        ("default: 0", "default: often", ["8: columns.delay: default: 'often' is not a float32"]),
+        (
+            "  flight_id: int64",
+            "  _id: int64\n  flight_id: int64",
+            ["5: columns._id: names with a leading _"],
+        ),
+        (
+            "[carrier]",
+            "[carrier]\npredictions: {carrier: {tensor: y}}",
+            ["15: predictions.carrier: already the name"],
+        ),
+        ("[carrier]", "[carrier]\nbeam: 3", ["15: beam: "]),
+        ("key: flight_id", "key: {columns: [flight_id], duplicates: maybe}", ["10: key.duplicates: "]),
+        (
+            "distance: {type: float32, min: 0}",
+            "distance: list<float32>",
+            ["7: columns.distance: a CSV field cannot hold"],
+        ),
+        (
+            "distance: {type: float32, min: 0}",
+            "distance: {type: timestamp, format: '%Y'}",
+            ["7: columns.distance: a format"],
+        ),
+    ],
+)
+def test_each_mistake_is_named(old: str, new: str, expected: list[str]) -> None:
+    assert old in GOOD
+    found = problems(GOOD.replace(old, new))
+    assert len(found) == len(expected), found
+    for text, beginning in zip(found, expected, strict=True):
+        assert text.startswith(beginning)
+
+
+def test_all_mistakes_are_named_at_once() -> None:
+    text = GOOD.replace("name:", "nam:").replace("min:", "mim:").replace("output:", "outputs:")
+    assert [problem.split(":")[1].strip() for problem in problems(text)] == [
+        "nam",
+        "name is missing",
+        "output is missing",
+        "columns.distance.mim",
+        "outputs",
+    ]
+
+
+def test_variables_and_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIN_ROWS", "7")
+    text = GOOD.replace("source:\n", "source:\n  min_rows: ${MIN_ROWS}\n").replace(
+        "delays\n", "${NAME:-nightly}\n", 1
+    )
+    job = parse(text, "output.delta.path=/tmp/table", "rejects.max_fraction=0.5", "beam.runner=PrismRunner")
+    assert (job.name, job.source.min_rows) == ("nightly", 7)
+    assert (job.output.delta.path, job.rejects.max_fraction, job.beam) == (
+        "/tmp/table",
+        0.5,
+        {"runner": "PrismRunner"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "message"), [("nothing", "key.path=value"), ("name.x=1", "holds no keys")]
+)
+def test_a_wrong_override_is_named(override: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse(GOOD, override)
+
+
+def test_a_missing_file_is_named(tmp_path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        load_job(str(tmp_path / "job.yaml"))
+    (tmp_path / "job.yaml").write_text(GOOD)
+    assert load_job(str(tmp_path)).folder == str(tmp_path)

@@ -61,11 +61,11 @@ $(PY):
 # compileall complains about the odd template that is no Python; that is no failure of ours.
 $(VENV)/.installed: setup.py | $(PY)
 	$(PY) -m pip install --quiet uv || echo "make: no uv to be had, pip installs instead"
-	$(PY) -m uv pip install --python $(PY) $(STRICT) --editable '.[dev,examples]' \
+	$(PY) -m uv pip install --quiet --python $(PY) $(STRICT) --editable '.[dev,examples]' \
 		|| $(PY) -m pip install $(STRICT) --editable '.[dev,examples]'
 	$(PY) -m compileall -qq -j 0 $(VENV)/lib build || true
-	printf '%s\n' $(SOURCES) > $(VENV)/.linked
-	touch $@
+	@printf '%s\n' $(SOURCES) > $(VENV)/.linked
+	@touch $@
 
 $(VENV)/.linked: $(VENV)/.installed FORCE
 	@printf '%s\n' $(SOURCES) | cmp -s - $@ || { echo "linking the working copy into $(VENV)" && \

@@ -33,9 +33,11 @@ def imports(code: str, module: str, is_package: bool = False) -> Iterator[tuple[
     """Line, full name and whether it is relative, of everything `code` imports, wherever it does so.
 
     Relative imports are resolved: in a room, `from ..schemas import batch` gives `highbeam.schemas.batch`.
+    What stands under `if __name__ == "__main__"` is left out: a file started by its path knows no package.
     """
     package = module.split(".") if is_package else module.split(".")[:-1]
-    for node in ast.walk(ast.parse(code)):
+    parts = [part for part in ast.parse(code).body if not ast.unparse(part).startswith("if __name__ ==")]
+    for node in (node for part in parts for node in ast.walk(part)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name, False) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -62,10 +64,7 @@ def fault(name: str, relative: bool, room: str) -> str | None:
 def trespasses(code: str, module: str, is_package: bool = False) -> list[str]:
     """The imports of a module that the house does not allow, each as `line N: name: why`."""
     room = module.split(".")[1]
-    found = (
-        (line, name, fault(name, relative, room))
-        for line, name, relative in imports(code, module, is_package)
-    )
+    found = ((line, name, fault(name, relative, room)) for line, name, relative in imports(code, module, is_package))
     return [f"line {line}: {name}: {why}" for line, name, why in found if why]
 
 
@@ -107,6 +106,7 @@ def test_a_trespass_is_seen(code: str, module: str, is_package: bool) -> None:
         ("from ...schemas import layout", "highbeam.transforms.tables.delta"),
         ("from . import __version__", "highbeam.cli"),
         ("import tensorflow as tf", "highbeam.models.graph"),
+        ("if __name__ == '__main__':\n    from highbeam.models import store", "highbeam.models.store"),
     ],
 )
 def test_what_is_allowed_stays_allowed(code: str, module: str) -> None:

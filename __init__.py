@@ -73,7 +73,7 @@ _HOMES = {
     "InputChanged": "schemas.errors",
     "Superseded": "schemas.errors",
 }
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - names of _HOMES are text
+__all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -35,9 +35,7 @@ class Column(Model):
     max: Any = Field(None, description="largest value allowed")
     values: tuple[Any, ...] | None = Field(None, description="the only values allowed")
     pattern: str | None = Field(None, description="RE2 pattern the whole value must match")
-    max_length: int | None = Field(
-        None, ge=0, description="most characters (bytes of a `binary`, items of a list)"
-    )
+    max_length: int | None = Field(None, ge=0, description="most characters (bytes of a `binary`, items of a list)")
     size: int | None = Field(None, gt=0, description="items in every list")
     ragged: bool = Field(False, description="a RaggedTensor instead of a SparseTensor")
     allow_nan: bool = Field(False, description="whether NaN and infinity may pass")

@@ -23,14 +23,11 @@ class Csv(Model):
 
     path: tuple[str, ...] = Field(
         min_length=1,
-        description="file, glob or a list of them; `{date}` and "
-        "`{date:%Y%m%d}` are filled with the night's date",
+        description="file, glob or a list of them; `{date}` and `{date:%Y%m%d}` are filled with the night's date",
     )
     delimiter: str = Field(",", min_length=1, max_length=1, description="one character between two fields")
     nulls: tuple[str, ...] = Field((), description="spellings of null beside the empty unquoted field")
-    compression: Literal["infer", "none", "gzip"] = Field(
-        "infer", description="`infer` goes by the file's ending"
-    )
+    compression: Literal["infer", "none", "gzip"] = Field("infer", description="`infer` goes by the file's ending")
 
     _paths = field_validator("path", "nulls", mode="before")(_as_tuple)
 
@@ -41,9 +38,7 @@ class Source(Model):
     csv: Csv = Field(description="CSV files")
     ready: str | None = Field(None, description="a file that must exist before the night is due")
     min_rows: int = Field(1, ge=0, description="fewer records, and nothing is published")
-    split_size: int = Field(
-        32 * MIB, ge=64 << 10, description="bytes of a split; plain text files are cut at it"
-    )
+    split_size: int = Field(32 * MIB, ge=64 << 10, description="bytes of a split; plain text files are cut at it")
     max_record_bytes: int = Field(MIB, ge=1, description="a longer record is rejected")
 
 
@@ -60,20 +55,14 @@ class Transform(Model):
     path: str | None = Field(None, description="folder of the graph's numbered versions")
     version: str = Field("latest", description="a number or `latest`, for a model packaged without a graph")
 
-    _text = field_validator("version", mode="before")(
-        lambda value: str(value) if type(value) is int else value
-    )
+    _text = field_validator("version", mode="before")(lambda value: str(value) if type(value) is int else value)
 
 
 class Training(Model):
     """What `analyze` reads beyond the nightly rows."""
 
-    source: TrainingSource | None = Field(
-        None, description="files with labels; the nightly source without it"
-    )
-    columns: dict[str, Column] = Field(
-        {}, description="labels and weights: analysed, never needed at scoring"
-    )
+    source: TrainingSource | None = Field(None, description="files with labels; the nightly source without it")
+    columns: dict[str, Column] = Field({}, description="labels and weights: analysed, never needed at scoring")
 
     _short = field_validator("columns", mode="before")(lambda value: _columns(value))
 
@@ -82,36 +71,28 @@ class ModelRef(Model):
     """Which model scores."""
 
     path: str = Field(description="folder of numbered versions, as TensorFlow Serving lays them out")
-    version: str = Field(
-        "latest", description="a number, `latest`, or `published`: what the table's newest night used"
-    )
+    version: str = Field("latest", description="a number, `latest`, or `published`: what the table's newest night used")
     signature: str = Field("serving_default", description="the SavedModel's signature")
     inputs: dict[str, str] = Field({}, description="tensor: column, only where the names differ")
     input_format: Literal["tensors", "tf_example"] = Field(
         "tensors", description="`tf_example`: the signature takes serialized tf.Examples"
     )
 
-    _text = field_validator("version", mode="before")(
-        lambda value: str(value) if type(value) is int else value
-    )
+    _text = field_validator("version", mode="before")(lambda value: str(value) if type(value) is int else value)
 
 
 class Prediction(Model):
     """One published prediction column."""
 
     tensor: str = Field(description="the signature's output")
-    type: str | None = Field(
-        None, description="a type of the contract; inferred from the signature without it"
-    )
+    type: str | None = Field(None, description="a type of the contract; inferred from the signature without it")
     min: float | None = Field(None, description="smallest value allowed")
     max: float | None = Field(None, description="largest value allowed")
     size: int | None = Field(None, gt=0, description="items of a list")
     top_k: int | None = Field(
         None, gt=0, description="keep the k best of a vector of scores, as `list<struct<label, score>>`"
     )
-    labels: str | None = Field(
-        None, description="text file of one label a line; the index is the label without it"
-    )
+    labels: str | None = Field(None, description="text file of one label a line; the index is the label without it")
     allow_nan: bool = Field(False, description="whether NaN and infinity may be published")
 
     @field_validator("type")
@@ -151,9 +132,7 @@ class Output(Model):
 class Rejects(Model):
     """What becomes of rows that are turned away."""
 
-    max_fraction: float = Field(
-        0.01, ge=0, le=1, description="more than this share, and nothing is published"
-    )
+    max_fraction: float = Field(0.01, ge=0, le=1, description="more than this share, and nothing is published")
     keep_raw: bool = Field(True, description="whether the rejected record's bytes are kept")
 
 
@@ -174,12 +153,8 @@ class Job(Model):
     )
     training: Training | None = Field(None, description="what analyze reads beyond the nightly rows")
     model: ModelRef = Field(description="the model")
-    predictions: dict[str, Prediction] | None = Field(
-        None, description="what is published; inferred when absent"
-    )
-    postprocess: str | None = Field(
-        None, description="`file.py:function`, RecordBatch -> RecordBatch, row for row"
-    )
+    predictions: dict[str, Prediction] | None = Field(None, description="what is published; inferred when absent")
+    postprocess: str | None = Field(None, description="`file.py:function`, RecordBatch -> RecordBatch, row for row")
     output: Output = Field(description="the table")
     state: str | None = Field(
         None, description="folder of staging, runs and rejects; `<delta path>/_highbeam` without it"

@@ -48,9 +48,7 @@ RESERVED: dict[Path, tuple[str, ...]] = {
     ("output",): ("bigquery", "parquet", "iceberg"),
     ("model",): ("backend", "files"),
 }
-_SECRET = re.compile(
-    r"password|passwd|secret|token|credential|api_?key|access_?key|private_?key", re.IGNORECASE
-)
+_SECRET = re.compile(r"password|passwd|secret|token|credential|api_?key|access_?key|private_?key", re.IGNORECASE)
 
 
 def load_job(path: str, overrides: Sequence[str] = ()) -> Job:
@@ -183,11 +181,7 @@ def _what(path: Path) -> str:
 
 def _keys(path: Path) -> list[str]:
     model = _model(path)
-    return (
-        [field.alias or name for name, field in model.model_fields.items() if name != "folder"]
-        if model
-        else []
-    )
+    return [field.alias or name for name, field in model.model_fields.items() if name != "folder"] if model else []
 
 
 def _model(path: Path) -> type[BaseModel] | None:
@@ -207,11 +201,7 @@ def _model(path: Path) -> type[BaseModel] | None:
 
 
 def _first_model(annotation: Any) -> type[BaseModel] | None:
-    if (
-        isinstance(annotation, type)
-        and not hasattr(annotation, "__args__")
-        and issubclass(annotation, BaseModel)
-    ):
+    if isinstance(annotation, type) and not hasattr(annotation, "__args__") and issubclass(annotation, BaseModel):
         return annotation
     found = (_first_model(part) for part in getattr(annotation, "__args__", ()))
     return next((model for model in found if model), None)

@@ -17,11 +17,7 @@ MAX_KEY_BYTES = 1024
 def json_value(value: Any) -> Any:
     """One value as our JSON spells it: times ISO 8601 with Z, decimals and non-finite floats strings, bytes base64."""
     if isinstance(value, datetime):
-        return (
-            value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
-            if value.tzinfo
-            else value.isoformat()
-        )
+        return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z") if value.tzinfo else value.isoformat()
     if isinstance(value, (date, Decimal)):
         return str(value)
     if isinstance(value, bytes):

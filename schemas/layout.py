@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date as Date
 
 from .job import Job
 
@@ -36,7 +36,7 @@ def fill_date(place: str, date: str) -> str:
       place: a path of job.yaml.
       date: YYYY-MM-DD.
     """
-    night = Date.fromisoformat(date)
+    night = datetime.date.fromisoformat(date)
     return _DATE.sub(lambda match: night.strftime(match[1] or "%Y-%m-%d"), place)
 
 

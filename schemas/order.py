@@ -23,9 +23,7 @@ def sort_rows(rows: pa.Table, columns: Sequence[str]) -> pa.Table:
     """Sorts rows by columns without nulls; stable, and free when they are sorted already."""
     if is_sorted(rows, columns):
         return rows
-    return rows.take(
-        pc.sort_indices(rows.select(list(columns)), sort_keys=[(name, "ascending") for name in columns])
-    )
+    return rows.take(pc.sort_indices(rows.select(list(columns)), sort_keys=[(name, "ascending") for name in columns]))
 
 
 def rows_before(left: pa.Table, right: pa.Table, columns: Sequence[str]) -> pa.ChunkedArray:

@@ -99,9 +99,7 @@ def dump_job(job: Job) -> dict[str, Any]:
     return job.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
-def score_id(
-    job: Job, date: str, splits: tuple[Split, ...], models: Mapping[str, Any], code: Mapping[str, str]
-) -> str:
+def score_id(job: Job, date: str, splits: tuple[Split, ...], models: Mapping[str, Any], code: Mapping[str, str]) -> str:
     """Digests all that decides the predictions.
 
     Neither the budget, the sink, the runner, worker counts nor Highbeam's release are in it, so a run with another of
@@ -118,11 +116,7 @@ def score_id(
       16 hex digits.
     """
     whole = dump_job(job)
-    source = {
-        name: value
-        for name, value in whole["source"].items()
-        if name not in ("ready", "min_rows", "split_size")
-    }
+    source = {name: value for name, value in whole["source"].items() if name not in ("ready", "min_rows", "split_size")}
     decides = {
         "format": SCORING_FORMAT,
         "date": date,

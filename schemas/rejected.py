@@ -13,9 +13,7 @@ SCHEMA = pa.schema(
     [
         pa.field("file", pa.string(), nullable=False),
         pa.field("offset", pa.int64(), nullable=False),
-        pa.field(
-            "length", pa.int64()
-        ),  # bytes of the record without its delimiter; null until the bytes are read
+        pa.field("length", pa.int64()),  # bytes of the record without its delimiter; null until the bytes are read
         pa.field("stage", pa.string(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
         pa.field("message", pa.string(), nullable=False),

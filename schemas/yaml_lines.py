@@ -74,12 +74,10 @@ def read_yaml(text: str, environment: Mapping[str, str] | None = None) -> Docume
 
 def parse_value(text: str) -> Any:
     """One value as it would stand in job.yaml, for `--set`."""
-    return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    return yaml.load(text, _Loader)  # a SafeLoader
 
 
-def _visit(
-    loader: _Loader, node: yaml.Node, path: Path, document: Document, environment: Mapping[str, str]
-) -> None:
+def _visit(loader: _Loader, node: yaml.Node, path: Path, document: Document, environment: Mapping[str, str]) -> None:
     document.lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         seen = set()

@@ -83,9 +83,7 @@ def take_range(plan: Plan, ranges: Ranges, number: int) -> pa.Table:
     return sort_rows(pa.concat_tables(parts), plan.job.contract.key)
 
 
-def _part(
-    plan: Plan, part: Part, low: pa.Table | None, high: pa.Table | None, order: Sequence[str]
-) -> pa.Table:
+def _part(plan: Plan, part: Part, low: pa.Table | None, high: pa.Table | None, order: Sequence[str]) -> pa.Table:
     split, first, end = part
     with Staged(plan.staged(split)) as staged:
         rows = plain(staged.batches(first, end))
@@ -98,8 +96,7 @@ def _part(
 def plain(rows: pa.Table) -> pa.Table:
     """Decodes dictionary columns."""
     fields = [
-        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
-        for field in rows.schema
+        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field for field in rows.schema
     ]
     return rows.cast(pa.schema(fields))
 
@@ -163,7 +160,7 @@ def _write(rows: pa.Table, plan: Plan, number: int) -> tuple[str, int]:
             row_group_size=ROW_GROUP_ROWS,
             compression="zstd",
             use_dictionary=[f.name for f in rows.schema if pa.types.is_string(f.type)] or False,
-            column_encoding={name: "DELTA_BINARY_PACKED" for name in integers} or None,
+            column_encoding=dict.fromkeys(integers, "DELTA_BINARY_PACKED") or None,
             store_schema=False,
         )
         name = plan.layout.data_file(plan.date, plan.run_id, number, sink.sha256)
@@ -178,13 +175,9 @@ def _as_rejects(rows: pa.Table, plan: Plan) -> pa.RecordBatch:
         split = plan.splits[number]
         mine = rows.filter(pc.equal(rows[SPLIT], number)).combine_chunks().to_batches()[0]
         text = "an earlier row of this night has the same key"
-        part = rejects(
-            split.file, mine[OFFSET], "merge", "duplicate_key", text, key_text(mine, plan.job.contract.key)
-        )
+        part = rejects(split.file, mine[OFFSET], "merge", "duplicate_key", text, key_text(mine, plan.job.contract.key))
         part = part.sort_by("offset")
-        parts.append(
-            fill_raw(part, split, plan.job.source.max_record_bytes) if plan.job.rejects.keep_raw else part
-        )
+        parts.append(fill_raw(part, split, plan.job.source.max_record_bytes) if plan.job.rejects.keep_raw else part)
     return pa.Table.from_batches(parts).combine_chunks().to_batches()[0] if parts else EMPTY
 
 
@@ -220,9 +213,9 @@ class Merge(beam.PTransform):  # type: ignore[misc]
     def expand(self, staged: beam.PCollection[str]) -> beam.PCollection[str]:
         """Wires the steps."""
         one = staged.pipeline | "Merge once" >> beam.Create([self.plan_path], reshuffle=False)
-        ranges = one | "Plan ranges" >> beam.FlatMap(
-            _store_ranges, beam.pvalue.AsIter(staged)
-        ).with_input_types(str).with_output_types(int)
+        ranges = one | "Plan ranges" >> beam.FlatMap(_store_ranges, beam.pvalue.AsIter(staged)).with_input_types(
+            str
+        ).with_output_types(int)
         merging = beam.Map(_merge_range, self.plan_path).with_input_types(int).with_output_types(str)
         return ranges | beam.Reshuffle() | "Merge range" >> merging
 

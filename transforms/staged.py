@@ -1,6 +1,6 @@
 """The staged object: one split's sorted rows, its rejects and its counts, complete or not there.
 
-    | rows: Arrow IPC file | rejects: IPC stream | sketch: IPC stream | footer: JSON | footer's length: uint64 LE | magic |
+    | rows: IPC file | rejects: IPC stream | sketch: IPC stream | footer: JSON | its length: uint64 LE | magic |
 
 The rows stand first, so that a merge opens them as an Arrow file with `footer_offset` and reads only the record batches
 it needs. The sketch holds the first row's key and offset of each record batch and, as its last entry, those of the last
@@ -100,12 +100,8 @@ def sketch(rows: pa.Table, key: Sequence[str]) -> pa.Table:
 def count_reasons(rejected: pa.RecordBatch) -> dict[str, dict[str, int]]:
     """Counts rejects by stage and reason."""
     counts: dict[str, dict[str, int]] = {}
-    pairs = pc.value_counts(
-        pa.StructArray.from_arrays([rejected["stage"], rejected["reason"]], ["stage", "reason"])
-    )
-    for entry in sorted(
-        pairs.to_pylist(), key=lambda pair: (pair["values"]["stage"], pair["values"]["reason"])
-    ):
+    pairs = pc.value_counts(pa.StructArray.from_arrays([rejected["stage"], rejected["reason"]], ["stage", "reason"]))
+    for entry in sorted(pairs.to_pylist(), key=lambda pair: (pair["values"]["stage"], pair["values"]["reason"])):
         counts.setdefault(entry["values"]["stage"], {})[entry["values"]["reason"]] = entry["counts"]
     return counts
 
@@ -162,9 +158,7 @@ class Staged:
         """The split's rejects."""
         table = self._stream(0)
         return (
-            table.combine_chunks().to_batches()[0]
-            if table.num_rows
-            else pa.RecordBatch.from_pylist([], table.schema)
+            table.combine_chunks().to_batches()[0] if table.num_rows else pa.RecordBatch.from_pylist([], table.schema)
         )
 
     def sketch(self) -> pa.Table:

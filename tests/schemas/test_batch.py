@@ -16,9 +16,7 @@ SPLIT = Split(0, "/in/a.csv", "a.csv", 100, "m", 0, 100)
 
 
 def batch(n: int) -> Batch:
-    rows = pa.record_batch(
-        {"k": pa.array(range(n), pa.int64()), "_offset": pa.array(range(0, 10 * n, 10), pa.int64())}
-    )
+    rows = pa.record_batch({"k": pa.array(range(n), pa.int64()), "_offset": pa.array(range(0, 10 * n, 10), pa.int64())})
     return Batch(SPLIT, 0, True, n, rows)
 
 
@@ -30,14 +28,13 @@ def test_a_batch_that_lost_a_row_cannot_be_made() -> None:
 
 
 def test_an_empty_batch_is_true() -> None:
-    assert bool(batch(0)) and len(batch(0)) == 0
+    assert batch(0)
+    assert len(batch(0)) == 0
 
 
 @given(st.lists(st.booleans(), max_size=30))
 def test_rows_turned_away_are_all_there(guilty: list[bool]) -> None:
-    after = batch(len(guilty)).turn_away(
-        pa.array(guilty, pa.bool_()), "validate", "null", "column k: null", ("k",)
-    )
+    after = batch(len(guilty)).turn_away(pa.array(guilty, pa.bool_()), "validate", "null", "column k: null", ("k",))
     assert after.rows["k"].to_pylist() == [i for i, bad in enumerate(guilty) if not bad]
     assert after.rejected["key"].to_pylist() == [str(i) for i, bad in enumerate(guilty) if bad]
     assert after.rejected["offset"].to_pylist() == [10 * i for i, bad in enumerate(guilty) if bad]

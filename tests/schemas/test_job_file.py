@@ -151,9 +151,7 @@ def test_all_mistakes_are_named_at_once() -> None:
 
 def test_variables_and_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIN_ROWS", "7")
-    text = GOOD.replace("source:\n", "source:\n  min_rows: ${MIN_ROWS}\n").replace(
-        "delays\n", "${NAME:-nightly}\n", 1
-    )
+    text = GOOD.replace("source:\n", "source:\n  min_rows: ${MIN_ROWS}\n").replace("delays\n", "${NAME:-nightly}\n", 1)
     job = parse(text, "output.delta.path=/tmp/table", "rejects.max_fraction=0.5", "beam.runner=PrismRunner")
     assert (job.name, job.source.min_rows) == ("nightly", 7)
     assert (job.output.delta.path, job.rejects.max_fraction, job.beam) == (
@@ -163,9 +161,7 @@ def test_variables_and_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("override", "message"), [("nothing", "key.path=value"), ("name.x=1", "holds no keys")]
-)
+@pytest.mark.parametrize(("override", "message"), [("nothing", "key.path=value"), ("name.x=1", "holds no keys")])
 def test_a_wrong_override_is_named(override: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         parse(GOOD, override)

@@ -58,9 +58,7 @@ def test_a_job_moved_to_another_folder_keeps_its_score_id() -> None:
 
 def test_plan_and_manifest_survive_storage() -> None:
     job = parse_job(GOOD, "/jobs/delays/job.yaml")
-    plan = Plan(
-        job, "2013-12-01", "20131202T010203Z-ab12", identity(), 1, SPLITS, {"name": "main", "version": "3"}
-    )
+    plan = Plan(job, "2013-12-01", "20131202T010203Z-ab12", identity(), 1, SPLITS, {"name": "main", "version": "3"})
     again = Plan.from_json(plan.to_json())
     assert again == plan
     assert again.job.folder == job.folder

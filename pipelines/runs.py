@@ -1,0 +1,47 @@
+"""What ran: the manifests of a job, and which of them is published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .. import storage
+from ..schemas.job import Job
+from ..schemas.layout import layout
+from ..schemas.manifest import Manifest
+from ..transforms.tables import delta
+
+
+@dataclass(frozen=True)
+class RanOnce:
+    """One launch.
+
+    Attributes:
+      manifest: what it did.
+      current: whether its files are the night's.
+    """
+
+    manifest: Manifest
+    current: bool
+
+
+def runs(job: Job) -> list[RanOnce]:
+    """Every launch of a job, oldest first; those that published nothing too."""
+    manifests = list(manifests_of(job))
+    table = layout(job).table
+    now = {date: current.run_id for date in {m.date for m in manifests} if (current := delta.current(table, date))}
+    launches = [RanOnce(m, m.status == "published" and now.get(m.date) == m.run_id) for m in manifests]
+    return sorted(launches, key=lambda ran: ran.manifest.launch)
+
+
+def manifests_of(job: Job, date: str | None = None) -> Iterator[Manifest]:
+    """The manifests of a date, or of all, in no order that matters."""
+    pattern = storage.join(layout(job).runs(date), "*.json" if date else "*/*.json")
+    for info in storage.find(pattern):
+        yield Manifest.from_json(storage.read(info.path))
+
+
+def newest(job: Job, date: str | None = None) -> Manifest | None:
+    """The newest launch that counted rows, published or refused; of the greatest date when none is named."""
+    counted = [m for m in manifests_of(job, date) if m.status in ("published", "refused", "superseded")]
+    return max(counted, key=lambda m: (m.date, m.launch), default=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 from ...schemas.errors import UsageError
@@ -95,3 +97,24 @@ def _held(type: pa.DataType, name: str) -> pa.DataType:
 
 def _is_list(type: pa.DataType) -> bool:
     return bool(pa.types.is_list(type) or pa.types.is_large_list(type) or pa.types.is_fixed_size_list(type))
+
+
+def conform(rows: pa.Table, schema: pa.Schema, partition: Mapping[str, str]) -> pa.Table:
+    """Rows of one data file with all columns of the table: those the file is too old for are null.
+
+    Args:
+      rows: as the file holds them.
+      schema: the table's.
+      partition: values of the partition columns, which no file holds.
+    """
+    n = rows.num_rows
+    columns = [_column(rows, field, partition, n) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _column(rows: pa.Table, field: pa.Field, partition: Mapping[str, str], n: int) -> pa.ChunkedArray:
+    if field.name in partition:
+        return pa.chunked_array([pa.repeat(pa.scalar(partition[field.name], field.type), n)])
+    if field.name not in rows.schema.names:
+        return pa.chunked_array([pa.nulls(n, field.type)])
+    return rows[field.name].cast(field.type)

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from .. import storage
 from ..schemas.batch import OFFSET
@@ -100,9 +99,11 @@ def sketch(rows: pa.Table, key: Sequence[str]) -> pa.Table:
 def count_reasons(rejected: pa.RecordBatch) -> dict[str, dict[str, int]]:
     """Counts rejects by stage and reason."""
     counts: dict[str, dict[str, int]] = {}
-    pairs = pc.value_counts(pa.StructArray.from_arrays([rejected["stage"], rejected["reason"]], ["stage", "reason"]))
-    for entry in sorted(pairs.to_pylist(), key=lambda pair: (pair["values"]["stage"], pair["values"]["reason"])):
-        counts.setdefault(entry["values"]["stage"], {})[entry["values"]["reason"]] = entry["counts"]
+    grouped = pa.Table.from_batches([rejected]).group_by(["stage", "reason"], use_threads=False)
+    for row in (
+        grouped.aggregate([([], "count_all")]).sort_by([("stage", "ascending"), ("reason", "ascending")]).to_pylist()
+    ):
+        counts.setdefault(row["stage"], {})[row["reason"]] = row["count_all"]
     return counts
 
 

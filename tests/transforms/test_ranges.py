@@ -1,0 +1,99 @@
+"""The sample sort: whatever the rows and splits, the ranges hold every row once and follow each other in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from highbeam.schemas.plan import Plan
+from highbeam.transforms import staged
+from highbeam.transforms.merge import take_range
+from highbeam.transforms.ranges import Ranges, order_columns, plan_ranges
+
+from tests.support.plans import plan_of, stage_rows
+
+KEYS = {
+    "int64": st.integers(-3, 40),
+    "string": st.text(max_size=3),
+    "date": st.dates(),
+}
+
+
+def planned(plan: Plan, rows_each: int) -> Ranges:
+    paths = [plan.staged(number) for number in range(len(plan.splits))]
+    ranges = plan_ranges(paths, order_columns(plan.job.contract), rows_each)
+    assert Ranges.from_json(ranges.to_json()) == ranges
+    return ranges
+
+
+def part(keys: list, g: list, type: pa.DataType) -> pa.Table:
+    y = pa.array(np.arange(len(keys)), pa.float32())
+    return pa.table({"k": pa.array(keys, type), "g": pa.array(g, pa.string()), "y": y})
+
+
+@pytest.mark.parametrize("type", KEYS)
+@pytest.mark.parametrize("line", ["key: k", "key: [g, k]", "key: {columns: k, duplicates: reject}", ""])
+@given(data=st.data(), rows_each=st.integers(1, 50))
+@settings(max_examples=15, deadline=None)
+def test_every_row_once_and_in_order(type: str, line: str, data: st.DataObject, rows_each: int) -> None:
+    arrow = {"int64": pa.int64(), "string": pa.string(), "date": pa.date32()}[type]
+    parts = data.draw(st.lists(st.lists(st.tuples(KEYS[type], st.sampled_from("ab")), max_size=30), max_size=4))
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(staged, "BATCH_ROWS", 4)
+        plan = plan_of(Path(folder), len(parts), line, type, "[]" if "g" in line else "[g]")
+        if not line:
+            plan = plan_of(Path(folder), len(parts), "", type, "[k, g]")
+        stage_rows(plan, [part([k for k, _ in rows], [g for _, g in rows], arrow) for rows in parts])
+        ranges = planned(plan, rows_each)
+        taken = [take_range(plan, ranges, number) for number in range(len(ranges))]
+    found = [(r["k"], r["g"], r["_split"], r["_offset"]) for rows in taken for r in rows.to_pylist()]
+    expected = [(k, g, i, 10 * j) for i, rows in enumerate(parts) for j, (k, g) in enumerate(rows)]
+    orders = {
+        "key: k": lambda r: (text(r[0]), r[2], r[3]),
+        "key: [g, k]": lambda r: (r[1], text(r[0]), r[2], r[3]),
+        "key: {columns: k, duplicates: reject}": lambda r: (text(r[0]), r[2], r[3]),
+        "": lambda r: (r[2], r[3]),
+    }
+    assert found == sorted(expected, key=orders[line])
+    if "reject" in line:
+        held = [set(rows["k"].to_pylist()) for rows in taken]
+        assert sum(map(len, held)) == len(set().union(*held))
+
+
+def text(key: object) -> object:
+    """Strings order by UTF-8 bytes."""
+    return key.encode() if isinstance(key, str) else key
+
+
+def test_ranges_are_even_and_read_little(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, 4)
+    numbers = np.random.default_rng(1).permutation(400_000).reshape(4, -1)
+    stage_rows(plan, [part(list(keys), ["a"] * len(keys), pa.int64()) for keys in numbers])
+    ranges = planned(plan, 50_000)
+    sizes = [take_range(plan, ranges, number).num_rows for number in range(len(ranges))]
+    assert len(sizes) == 8
+    assert sum(sizes) == 400_000
+    assert max(sizes) < 1.3 * 50_000
+    batches = sum(end - first for parts in ranges.parts for _, first, end in parts)
+    assert batches <= 4 * -(-100_000 // staged.BATCH_ROWS) + 2 * 8 * 4
+
+
+def test_sorted_input_opens_each_split_in_few_ranges(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, 4)
+    numbers = np.arange(400_000).reshape(4, -1)
+    stage_rows(plan, [part(list(keys), ["a"] * len(keys), pa.int64()) for keys in numbers])
+    ranges = planned(plan, 50_000)
+    assert max(len(parts) for parts in ranges.parts) <= 2
+
+
+def test_nothing_staged_gives_one_empty_range(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, 0)
+    ranges = planned(plan, 10)
+    assert len(ranges) == 1
+    assert take_range(plan, ranges, 0).num_rows == 0

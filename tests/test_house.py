@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # Lowest first: a room imports itself and those before it.
-ROOMS = ["storage", "schemas", "models", "transforms", "pipelines", "scheduler", "cli", "__main__"]
+ROOMS = ["storage", "schemas", "models", "transforms", "pipelines", "scheduler", "console", "cli", "__main__"]
 HEAVY = {"apache_beam", "tensorflow", "tensorflow_transform", "tfx_bsl", "keras", "tf_keras"}
 LIGHT_ROOMS = ["storage", "schemas"]
 

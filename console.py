@@ -1,0 +1,173 @@
+"""What each command prints: for a person, or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from .schemas.job import Job
+from .schemas.job_file import load_job
+from .schemas.manifest import Manifest
+
+if TYPE_CHECKING:
+    from .pipelines.progress import Progress
+
+PLAIN_LINE_SECONDS = 10
+
+
+def check(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """`highbeam check`."""
+    from .pipelines.check import check
+
+    report = check(_job(options), options.date)
+    _show(options.json, report.as_dict(), report.text())
+    return 0
+
+
+def analyze(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """`highbeam analyze`."""
+    from .pipelines.analyze import analyze
+
+    result = analyze(_job(options), options.date_from, options.date_to, options.examples)
+    _show(options.json, result.as_dict(), result.text())
+    return 0
+
+
+def package(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """`highbeam package`."""
+    from .pipelines.package import package
+
+    result = package(_job(options), options.saved_model, options.transform)
+    _show(options.json, result.as_dict(), result.text())
+    return 0
+
+
+def run(options: argparse.Namespace, beam_flags: Sequence[str]) -> int:
+    """`highbeam run`."""
+    from .pipelines.run import run
+
+    if options.model_version:
+        options.set.append(f"model.version={options.model_version}")
+    job = _job(options)
+    manifest = run(
+        job,
+        options.date,
+        force=options.force,
+        detach=options.detach,
+        dry_run=options.dry_run,
+        limit=options.limit,
+        beam_flags=beam_flags,
+        progress=progress_line(sys.stderr),
+    )
+    _show(options.json, run_record(manifest), run_summary(manifest, options.job))
+    return manifest.exit_code
+
+
+def lookup(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """`highbeam lookup`: one JSON object for each key asked and row found."""
+    from .pipelines.lookup import lookup_lines
+
+    for line in lookup_lines(_job(options), options.keys, options.keys_from, options.date, options.all_dates):
+        print(json.dumps(line, ensure_ascii=False))
+    return 0
+
+
+def rejects(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """`highbeam rejects`."""
+    from .pipelines.rejects import reject_lines, reject_text
+
+    count = 0
+    for reject in reject_lines(_job(options), options.date, options.run):
+        print(json.dumps(reject, ensure_ascii=False) if options.json else reject_text(reject))
+        count += 1
+    if not count and not options.json:
+        print("no rows were turned away")
+    return 0
+
+
+def runs(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """`highbeam runs`."""
+    from .pipelines.runs import runs
+
+    launches = runs(_job(options))
+    if options.json:
+        for ran in launches:
+            print(json.dumps({**asdict(ran.manifest), "current": ran.current}, ensure_ascii=False))
+        return 0
+    rows = [("date", "attempt", "status", "model", "read", "predicted", "rejected", "seconds", "current")]
+    for ran in launches:
+        m = ran.manifest
+        counts = [f"{n:,}" for n in (m.read, m.predicted, m.rejected)]
+        model = f"{m.model.get('name')} {m.model.get('version')}"
+        rows.append((m.date, str(m.attempt), m.status, model, *counts, f"{m.seconds:.1f}", "*" if ran.current else ""))
+    print(_table(rows) if launches else "nothing ran yet")
+    return 0
+
+
+def run_record(manifest: Manifest) -> dict[str, Any]:
+    """What `run --json` prints."""
+    record = asdict(manifest)
+    model = {name: manifest.model.get(name) for name in ("name", "version")}
+    return {**{name: value for name, value in record.items() if name not in ("resolved", "versions")}, "model": model}
+
+
+def run_summary(manifest: Manifest, job_path: str) -> str:
+    """A run's end, readable in five seconds."""
+    m = manifest
+    lines = [f"{m.job} {m.date}: {m.status.replace('_', ' ')} in {m.seconds:.1f} s (attempt {m.attempt})"]
+    if m.message:
+        lines += [f"  {m.message}"]
+    rate = f"   {m.read / m.seconds:,.0f} rows/s" if m.seconds and m.status in ("published", "dry_run") else ""
+    lines += [f"  read      {m.read:>13,}{rate}", f"  predicted {m.predicted:>13,}", f"  rejected  {m.rejected:>13,}"]
+    for stage, reasons in m.rejected_by.items():
+        lines += [f"    {stage:<11} {', '.join(f'{reason} {count:,}' for reason, count in reasons.items())}"]
+    lines += [f"  model     {m.model.get('name')} version {m.model.get('version')}"]
+    if m.status in ("published", "already_published"):
+        lines += [f"  table     {m.output}  date={m.date}"]
+    if m.rejected and m.status != "dry_run":
+        lines += [f"  see them  highbeam rejects {job_path} --date {m.date}"]
+    return "\n".join(lines)
+
+
+class progress_line:  # noqa: N801 - used as a function
+    """Shows progress: one line that is rewritten on a terminal, a plain line now and then elsewhere."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._terminal, self._last = stream, stream.isatty(), 0.0
+
+    def __call__(self, now: Progress) -> None:
+        """Shows one state."""
+        over = now.staged == now.splits
+        if self._terminal:
+            self._stream.write(f"\r\x1b[2K{progress_text(now)}" + ("\n" if over else ""))
+            self._stream.flush()
+        elif now.seconds - self._last >= PLAIN_LINE_SECONDS:
+            self._last = now.seconds
+            print(progress_text(now), file=self._stream, flush=True)
+
+
+def progress_text(now: Progress) -> str:
+    """One state of a run in a line."""
+    left = "" if now.seconds_left is None or now.staged == now.splits else f", about {now.seconds_left:.0f} s left"
+    stage = "merging" if now.staged == now.splits else f"{now.staged} of {now.splits} splits"
+    rate = f"{now.rows_per_second:,.0f} rows/s"
+    return f"{stage}: {now.read:,} rows, {rate}, {now.rejected:,} rejected, {now.seconds:.0f} s{left}"
+
+
+def _job(options: argparse.Namespace) -> Job:
+    return load_job(options.job, options.set)
+
+
+def _show(as_json: bool, record: dict[str, Any], text: str) -> None:
+    print(json.dumps(record, ensure_ascii=False) if as_json else text)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

@@ -13,7 +13,7 @@ import posixpath
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import RawIOBase
@@ -136,7 +136,10 @@ def remove(path: str) -> None:
 
 def remove_tree(path: str) -> None:
     """Removes a folder and all in it, if it is there; two may do so at once."""
-    shutil.rmtree(_local(path), onerror=_unless_gone)
+    folder = Path(_local(path))
+    while folder.is_dir():
+        with suppress(FileNotFoundError):  # the other remover was faster with some of it
+            shutil.rmtree(folder)
 
 
 class Sink:
@@ -252,11 +255,6 @@ def _temporary_name(folder: str) -> Path:
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _unless_gone(_: Callable[..., object], __: str, error: tuple[type, BaseException, object]) -> None:
-    if not isinstance(error[1], FileNotFoundError):
-        raise error[1]
 
 
 def _name(path: str) -> str:

@@ -1,0 +1,59 @@
+"""The command line's own law: help at once, no abbreviations, the nearest name for an unknown one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from highbeam.cli import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["rum", "job.yaml"], "unknown command 'rum'; did you mean run?"),
+        (["run", "job.yaml", "--date", "today", "--forse"], "unknown argument --forse; did you mean --force?"),
+        (["run", "job.yaml", "--da", "today"], "--date"),
+        (["run", "job.yaml"], "--date"),
+        (["replay", "job.yaml"], "replay: not available yet"),
+        ([], "COMMAND"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main(arguments)
+    assert exit.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_missing_job_is_one_line(capsys: pytest.CaptureFixture) -> None:
+    assert main(["runs", "/nowhere/job.yaml"]) == 2
+    assert capsys.readouterr().err == (
+        "highbeam: /nowhere/job.yaml: no such file; name a job.yaml or the folder it lies in\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "analyze", "package", "run", "lookup", "rejects", "runs"])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main([command, "--help"])
+    assert exit.value.code == 0
+    assert "JOB" in capsys.readouterr().out
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys; from highbeam.cli import parser; parser().format_help(); print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"tensorflow", "apache_beam", "pyarrow", "numpy", "pydantic", "yaml", "deltalake"} & set(loaded)
+
+
+def test_help_answers_at_once() -> None:
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "highbeam.cli", "--help"], capture_output=True, check=True)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.3

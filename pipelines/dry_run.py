@@ -1,0 +1,50 @@
+"""A dry run: the same pipeline, over the first records if asked, with table and state in a temporary folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+
+from ..schemas.plan import Plan
+from ..schemas.split import Split
+from ..transforms.read import read_split
+
+
+@contextmanager
+def in_temporary_folder(plan: Plan) -> Iterator[Plan]:
+    """The plan with table and state in a folder that goes with the block; nothing else of it changes."""
+    with tempfile.TemporaryDirectory(prefix="highbeam-dry-run-") as folder:
+        delta = plan.job.output.delta.model_copy(update={"path": f"{folder}/table"})
+        output = plan.job.output.model_copy(update={"delta": delta})
+        job = plan.job.model_copy(update={"output": output, "state": f"{folder}/state"})
+        yield dataclasses.replace(plan, job=job)
+
+
+def first_records(plan: Plan, limit: int | None) -> Plan:
+    """The plan of only the first `limit` records, in plan order: whole splits, then one that ends where they do."""
+    if limit is None:
+        return plan
+    splits: list[Split] = []
+    left = limit
+    for split in plan.splits:
+        if left <= 0:
+            break
+        taken, end = _cut(split, plan, left)
+        splits.append(dataclasses.replace(split, end=end))
+        left -= taken
+    return dataclasses.replace(plan, splits=tuple(splits))
+
+
+def _cut(split: Split, plan: Plan, left: int) -> tuple[int, int | None]:
+    """How many of the records wanted a split holds, and where it is to end."""
+    seen = 0
+    for batch in read_split(split, plan):
+        if seen + batch.read > left:
+            offsets = pa.concat_arrays([batch.rows["_offset"], batch.rejected["offset"]]).sort()
+            return left, offsets[left - seen].as_py()
+        seen += batch.read
+    return seen, split.end

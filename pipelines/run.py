@@ -1,0 +1,144 @@
+"""Scores a night: plans it, launches the pipeline, waits, and reads the manifest of its own launch."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import re
+import time
+from collections.abc import Callable, Sequence
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from .. import storage
+from ..schemas.dates import resolve_date
+from ..schemas.errors import UsageError
+from ..schemas.job import Job
+from ..schemas.layout import layout
+from ..schemas.manifest import Manifest, Status, manifest_of
+from ..schemas.plan import Plan
+from ..transforms.tables import delta
+from .beam_options import LOCAL, pipeline_options, runner_of
+from .dry_run import first_records, in_temporary_folder
+from .planning import make_plan
+from .predict import build
+from .progress import Progress, watching
+from .runs import manifests_of
+
+_LOG = logging.getLogger(__name__)
+_CAUSE = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Unconserved|Warning|Refused|Input|Changed)\b.*: ")
+
+
+def run(
+    job: Job,
+    date: str,
+    *,
+    force: bool = False,
+    detach: bool = False,
+    dry_run: bool = False,
+    limit: int | None = None,
+    beam_flags: Sequence[str] = (),
+    progress: Callable[[Progress], None] | None = None,
+) -> Manifest:
+    """Scores a night and publishes it.
+
+    Args:
+      job: what to score, with what, and where to.
+      date: YYYY-MM-DD, `today` or `yesterday`.
+      force: publish again what is published already.
+      detach: submit the pipeline and return; it publishes by itself.
+      dry_run: score into a temporary folder; table, state and attempt stay as they are.
+      limit: with `dry_run`, only the first records of the plan.
+      beam_flags: Beam pipeline options, which win over the job's.
+      progress: called about once a second.
+
+    Returns:
+      The manifest; its `status` says how it ended, `exit_code` what the command line makes of it. A refusal is a
+      manifest too, not an exception.
+
+    Raises:
+      UsageError: the job, an option or the input is wrong; nothing was launched.
+    """
+    if limit is not None and (not dry_run or limit < 1):
+        raise UsageError("--limit needs --dry-run, and a number of records from 1")
+    options = pipeline_options(job.beam, beam_flags)
+    if detach and options.get_all_options()["runner"] == LOCAL:
+        raise UsageError(f"--detach needs a runner on other machines, not {LOCAL}; this one ends with the command")
+    night = resolve_date(date)
+    plan = make_plan(job, night)
+    if dry_run:
+        with in_temporary_folder(first_records(plan, limit)) as apart:
+            return _as_dry_run(_launch(apart, options, False, progress), job)
+    if plan.published and not force and _holds(plan):
+        return _already_published(plan)
+    return _launch(plan, options, detach, progress)
+
+
+def _holds(plan: Plan) -> bool:
+    """Whether the partition was made by this very scoring, or by a replay that builds on it."""
+    now = delta.current(plan.layout.table, plan.date)
+    if now is None:
+        return False
+    ancestors = {a for m in manifests_of(plan.job, plan.date) if m.run_id == now.run_id for a in m.ancestors}
+    return plan.score_id in {now.score_id, *ancestors}
+
+
+def _already_published(plan: Plan) -> Manifest:
+    """The manifest of what stands there; written now if the run that published it died before it could."""
+    found = [m for m in manifests_of(plan.job, plan.date) if m.run_id == plan.published and m.status == "published"]
+    if found:
+        return dataclasses.replace(max(found, key=lambda m: m.launch), status="already_published", files=())
+    now = delta.current(plan.layout.table, plan.date)
+    held = dataclasses.replace(plan, attempt=now.attempt if now else plan.attempt)
+    manifest = manifest_of(held, "published", predicted=now.rows if now else 0, files=now.files if now else ())
+    storage.create(held.manifest, manifest.to_json())
+    return dataclasses.replace(manifest, status="already_published")
+
+
+def _launch(
+    plan: Plan, options: PipelineOptions, detach: bool, progress: Callable[[Progress], None] | None
+) -> Manifest:
+    storage.put(plan.path, plan.to_json())
+    runner = runner_of(options)
+    pipeline = beam.Pipeline(runner=runner, options=options)
+    build(pipeline, plan, raise_refusal=detach)
+    if detach:
+        pipeline.run()
+        return manifest_of(plan, "submitted")
+    try:
+        with watching(plan, progress):
+            pipeline.run().wait_until_finish()
+    except Exception as error:  # runners turn every exception into one of their own
+        return _after_failure(plan, error)
+    return _finish(plan, Manifest.from_json(storage.read(plan.manifest)))
+
+
+def _after_failure(plan: Plan, error: Exception) -> Manifest:
+    """A refusal wrote its manifest before the pipeline failed; anything else gets one now, and staging is kept."""
+    if not storage.exists(plan.manifest):
+        manifest = manifest_of(plan, "failed", reason="failed", message=_first_cause(error))
+        storage.create(plan.manifest, manifest.to_json())
+        _LOG.debug("run %s failed", plan.run_id, exc_info=error)
+    return _finish(plan, Manifest.from_json(storage.read(plan.manifest)))
+
+
+def _first_cause(error: Exception) -> str:
+    """The line that names the cause: the last one of a worker's traceback that Beam passes on as text."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line for line in lines if _CAUSE.match(line)]
+    return (causes[-1] if causes else lines[0] if lines else type(error).__name__)[:2000]
+
+
+def _finish(plan: Plan, manifest: Manifest) -> Manifest:
+    """Removes the staging of a published run; the seconds are those of the whole run, not of the manifest."""
+    if manifest.status == "published":
+        storage.remove_tree(plan.layout.staging(plan.score_id))
+    return dataclasses.replace(manifest, seconds=round(time.time() - plan.started, 3))
+
+
+def _as_dry_run(manifest: Manifest, job: Job) -> Manifest:
+    """A dry run ends with its verdict in the message, whatever the budget says of it."""
+    said = f"would be {manifest.status}" + (f": {manifest.message}" if manifest.message else "")
+    status: Status = "dry_run" if manifest.status == "published" else manifest.status
+    return dataclasses.replace(manifest, status=status, message=said, files=(), output=layout(job).table)

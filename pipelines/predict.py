@@ -9,6 +9,7 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 
 from ..models.handler import BatchHandler
+from ..models.scoring import Scoring
 from ..schemas.batch import Batch
 from ..schemas.plan import Plan, load_plan
 from ..schemas.split import Split
@@ -20,7 +21,7 @@ from ..transforms.stage import Stage
 from ..transforms.validate import Validate
 
 
-def build(pipeline: beam.Pipeline, plan: Plan, raise_refusal: bool = False) -> beam.PCollection[str]:
+def build(pipeline: beam.Pipeline, plan: Plan, scoring: Scoring, raise_refusal: bool = False) -> beam.PCollection[str]:
     """Wires a whole run.
 
     Rows never cross a shuffle: split descriptors do before the fused stage, names of files after it.
@@ -28,6 +29,7 @@ def build(pipeline: beam.Pipeline, plan: Plan, raise_refusal: bool = False) -> b
     Args:
       pipeline: where to add the steps.
       plan: stored at `plan.path`.
+      scoring: what to score with.
       raise_refusal: whether a refusal fails the pipeline, for a job that nobody waits for.
 
     Returns:
@@ -39,17 +41,21 @@ def build(pipeline: beam.Pipeline, plan: Plan, raise_refusal: bool = False) -> b
         | "Splits" >> beam.FlatMap(splits_of).with_input_types(str).with_output_types(Split)
         | beam.Reshuffle().with_output_types(Split)
     )
-    scored = score(splits, plan)
+    scored = score(splits, plan, scoring)
     staged = scored | Stage(plan.path)
     return staged | Merge(plan.path) | Publish(plan.path, raise_refusal)
 
 
-def score(splits: beam.PCollection[Split], plan: Plan) -> beam.PCollection[Batch]:
+def score(splits: beam.PCollection[Split], plan: Plan, scoring: Scoring) -> beam.PCollection[Batch]:
     """The fused stage up to staging: read, validate, predict, postprocess."""
     job = plan.job
     batches = splits | Read(plan.path) | Validate(job.contract)
-    batches = batches | RunInference(BatchHandler(plan.path)).with_output_types(Batch)
-    return batches | Postprocess(job) if job.postprocess else batches
+    key, passthrough = job.contract.key, job.output.passthrough
+    handler = BatchHandler(scoring, key, passthrough, judged=not job.postprocess)
+    batches = batches | RunInference(handler).with_output_types(Batch)
+    if job.postprocess:
+        batches = batches | Postprocess(job.postprocess, job.folder, scoring.predictions, key)
+    return batches
 
 
 def splits_of(plan_path: str) -> Iterator[Split]:

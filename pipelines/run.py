@@ -12,6 +12,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from .. import storage
+from ..models.scoring import Scoring
 from ..schemas.dates import resolve_date
 from ..schemas.errors import UsageError
 from ..schemas.job import Job
@@ -66,13 +67,13 @@ def run(
     if detach and options.get_all_options()["runner"] == LOCAL:
         raise UsageError(f"--detach needs a runner on other machines, not {LOCAL}; this one ends with the command")
     night = resolve_date(date)
-    plan = make_plan(job, night)
+    plan, scoring = make_plan(job, night)
     if dry_run:
         with in_temporary_folder(first_records(plan, limit)) as apart:
-            return _as_dry_run(_launch(apart, options, False, progress), job)
+            return _as_dry_run(_launch(apart, scoring, options, False, progress), job)
     if plan.published and not force and _holds(plan):
         return _already_published(plan)
-    return _launch(plan, options, detach, progress)
+    return _launch(plan, scoring, options, detach, progress)
 
 
 def _holds(plan: Plan) -> bool:
@@ -97,12 +98,12 @@ def _already_published(plan: Plan) -> Manifest:
 
 
 def _launch(
-    plan: Plan, options: PipelineOptions, detach: bool, progress: Callable[[Progress], None] | None
+    plan: Plan, scoring: Scoring, options: PipelineOptions, detach: bool, progress: Callable[[Progress], None] | None
 ) -> Manifest:
     storage.put(plan.path, plan.to_json())
     runner = runner_of(options)
     pipeline = beam.Pipeline(runner=runner, options=options)
-    build(pipeline, plan, raise_refusal=detach)
+    build(pipeline, plan, scoring, raise_refusal=detach)
     if detach:
         pipeline.run()
         return manifest_of(plan, "submitted")

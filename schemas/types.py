@@ -75,3 +75,19 @@ def parse_type(name: str) -> TypeName:
     if name not in PLAIN:
         raise ValueError(f"unknown type {name!r}; known are {', '.join(PLAIN)}, decimal(p, s) and list<type>")
     return TypeName(name, PLAIN[name])
+
+
+def type_name(type: pa.DataType) -> str:
+    """The name of job.yaml for an Arrow type.
+
+    Raises:
+      ValueError: when it has none.
+    """
+    if pa.types.is_list(type):
+        return f"list<{type_name(type.value_type)}>"
+    if pa.types.is_decimal(type) and type != PLAIN["decimal"]:
+        return f"decimal({type.precision}, {type.scale})"
+    found = next((name for name, arrow in PLAIN.items() if arrow == type), None)
+    if found is None:
+        raise ValueError(f"no type of job.yaml is {type}")
+    return found

@@ -197,7 +197,7 @@ def _is_done(plan: Plan, path: str) -> bool:
     return there is not None and there.size == report.size
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: Beam keeps a label and hints on it
 class Merge(beam.PTransform):  # type: ignore[misc]
     """Plans the ranges when everything is staged, then merges each.
 
@@ -213,11 +213,9 @@ class Merge(beam.PTransform):  # type: ignore[misc]
     def expand(self, staged: beam.PCollection[str]) -> beam.PCollection[str]:
         """Wires the steps."""
         one = staged.pipeline | "Merge once" >> beam.Create([self.plan_path], reshuffle=False)
-        ranges = one | "Plan ranges" >> beam.FlatMap(_store_ranges, beam.pvalue.AsIter(staged)).with_input_types(
-            str
-        ).with_output_types(int)
-        merging = beam.Map(_merge_range, self.plan_path).with_input_types(int).with_output_types(str)
-        return ranges | beam.Reshuffle() | "Merge range" >> merging
+        planned = beam.FlatMap(_store_ranges, beam.pvalue.AsIter(staged)).with_output_types(int)
+        merged = beam.Map(_merge_range, self.plan_path).with_output_types(str)
+        return one | "Plan ranges" >> planned | beam.Reshuffle() | "Merge range" >> merged
 
 
 def _store_ranges(plan_path: str, _staged: Iterable[str]) -> Iterator[int]:

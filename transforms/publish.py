@@ -17,7 +17,7 @@ from .reconcile import Tally, reconcile, staged_rejects
 from .tables import delta, rejects
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: Beam keeps a label and hints on it
 class Publish(beam.PTransform):  # type: ignore[misc]
     """Publishes when everything is merged.
 
@@ -39,7 +39,7 @@ class Publish(beam.PTransform):  # type: ignore[misc]
         one = reports.pipeline | "Publish once" >> beam.Create([self.plan_path], reshuffle=False)
         return one | "Reconcile and publish" >> beam.Map(
             publish, beam.pvalue.AsIter(reports), self.raise_refusal
-        ).with_input_types(str).with_output_types(str)
+        ).with_output_types(str)
 
 
 def publish(plan_path: str, report_paths: Iterable[str], raise_refusal: bool = False) -> str:
@@ -77,9 +77,7 @@ def commit(plan: Plan, tally: Tally) -> None:
     schema = published_schema(plan.job)
     first_key = next(iter(plan.job.contract.key), None)
     files = [delta.data_file(plan.layout.table, report.file, first_key) for report in tally.files]
-    delta.commit(
-        plan.layout.table, plan.date, files, schema, plan.run_id, plan.attempt, commit_metadata(plan)
-    )
+    delta.commit(plan.layout.table, plan.date, files, schema, plan.run_id, plan.attempt, commit_metadata(plan))
 
 
 def commit_metadata(plan: Plan) -> dict[str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 
-from ..models.predictions import prediction_schema
+from ..models.predictions import BEST
 from ..schemas.batch import OFFSET
 from ..schemas.job import Job
 from ..schemas.job_rules import published_inputs
@@ -27,5 +29,12 @@ def published_schema(job: Job) -> pa.Schema:
     """
     inputs = [pa.field(name, job.columns[name].typed.arrow) for name in published_inputs(job)]
     origin = [pa.field(name, pa.int64() if name == OFFSET else pa.string()) for name in ORIGIN]
-    fields = [*inputs, *prediction_schema(job.predictions or {}), *origin, pa.field(PARTITION, pa.string())]
+    fields = [*inputs, *_predictions(job), *origin, pa.field(PARTITION, pa.string())]
     return table_schema(pa.schema(fields))
+
+
+def _predictions(job: Job) -> Iterator[pa.Field]:
+    for name, prediction in (job.predictions or {}).items():
+        if not prediction.top_k and prediction.typed is None:
+            raise ValueError(f"predictions.{name} has no type; plan the run first")
+        yield pa.field(name, BEST if prediction.top_k else prediction.typed.arrow)

@@ -18,7 +18,7 @@ from .read_csv import read_csv
 from .staged import is_staged
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: Beam keeps a label and hints on it
 class Read(beam.PTransform):  # type: ignore[misc]
     """Reads splits, those that are not staged yet.
 

@@ -17,7 +17,7 @@ from .raw import fill_raw
 from .staged import encode_staged
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: Beam keeps a label and hints on it
 class Stage(beam.PTransform):  # type: ignore[misc]
     """Stages scored splits.
 

@@ -1,0 +1,91 @@
+"""Finds everything that can be found before launch, and shows contract, graph and signature side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..models.fit_rows import FitRow, table
+from ..models.predictions import to_yaml
+from ..schemas.dates import resolve_date
+from ..schemas.job import Job, Prediction
+from ..schemas.layout import layout
+from ..transforms.plan_splits import plan_splits
+from .beam_options import pipeline_options
+from .planning import settle
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found; it raises what is wrong.
+
+    Attributes:
+      job: the job's name.
+      model: name and version of the model that would score.
+      rows: contract, transform graph and signature side by side.
+      predictions: what would be published, inferred where the job does not say.
+      inferred: whether the job leaves `predictions` to the signature.
+      output: the table.
+      date: the night looked at, or None.
+      files: input files of that night.
+      splits: splits of that night.
+      bytes: size of the input files.
+    """
+
+    job: str
+    model: str
+    rows: Sequence[FitRow]
+    predictions: dict[str, Prediction]
+    inferred: bool
+    output: str
+    date: str | None = None
+    files: int = 0
+    splits: int = 0
+    bytes: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report for `--json`."""
+        plain = {name: value for name, value in self.__dict__.items() if name not in ("rows", "predictions")}
+        predictions = {name: p.model_dump(exclude_defaults=True) for name, p in self.predictions.items()}
+        return {**plain, "rows": [asdict(row) for row in self.rows], "predictions": predictions}
+
+    def text(self) -> str:
+        """The report for a person."""
+        lines = [f"{self.job}: no problem found", f"  model  {self.model}", f"  table  {self.output}", ""]
+        lines += [f"  {line}" for line in table(self.rows)]
+        if self.inferred:
+            lines += ["", "predictions are inferred from the signature; to fix them, paste into job.yaml:", ""]
+            lines += [to_yaml(self.predictions).rstrip()]
+        if self.date:
+            lines += ["", f"{self.date}: {self.files} files, {self.bytes:,} bytes, {self.splits} splits"]
+        return "\n".join(lines)
+
+
+def check(job: Job, date: str | None = None) -> Report:
+    """Looks at everything a run needs, and at one night's input if asked.
+
+    Args:
+      job: the job.
+      date: YYYY-MM-DD, `today` or `yesterday`; without it no input is looked at.
+
+    Raises:
+      UsageError: everything that is wrong.
+    """
+    pipeline_options(job.beam)
+    night = resolve_date(date) if date else None
+    splits = plan_splits(job.source, job.contract, job.folder, night) if night else []
+    settled = settle(job)
+    sizes = {split.path: split.size for split in splits}
+    return Report(
+        job=job.name,
+        model=f"{job.model.path} version {settled.model.number}",
+        rows=settled.examined.rows,
+        predictions=dict(settled.job.predictions or {}),
+        inferred=job.predictions is None,
+        output=layout(job).table,
+        date=night,
+        files=len(sizes),
+        splits=len(splits),
+        bytes=sum(sizes.values()),
+    )

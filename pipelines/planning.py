@@ -1,0 +1,155 @@
+"""Plans a run: everything that can be settled before launch is settled here, and fails here."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from .. import __version__, storage
+from ..models import store
+from ..models.predictions import PredictionColumn
+from ..models.scoring import Examined, Scoring, examine
+from ..models.user_code import load_function
+from ..schemas.errors import UsageError
+from ..schemas.job import Job, Prediction
+from ..schemas.layout import layout, resolve
+from ..schemas.plan import Plan, score_id
+from ..schemas.split import Split
+from ..schemas.types import type_name
+from ..transforms.plan_splits import plan_splits
+from ..transforms.published import published_schema
+from ..transforms.tables import delta
+
+RELEASES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow", "deltalake")
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A job held against its model and its table.
+
+    Attributes:
+      job: with every prediction declared and typed.
+      model: the version that scores.
+      transform: the version of the transform graph, where the model does not hold one; or None.
+      examined: contract, graph and signature side by side.
+      scoring: what the workers score with.
+    """
+
+    job: Job
+    model: store.Version
+    transform: store.Version | None
+    examined: Examined
+    scoring: Scoring
+
+
+def settle(job: Job) -> Settled:
+    """Resolves the model and holds it against the contract and the table.
+
+    Raises:
+      UsageError: everything that does not fit.
+    """
+    model = store.resolve(resolve(job.folder, job.model.path), _model_version(job))
+    transform = None if model.transform else _transform(job)
+    examined = examine(job, model.path, model.transform or (transform.path if transform else None))
+    scoring = examined.required()
+    if job.postprocess:
+        load_function(job.postprocess, job.folder)
+    declared = {column.name: _typed(column, examined.predictions[column.name]) for column in scoring.predictions}
+    job = job.model_copy(update={"predictions": declared})
+    delta.check_schema(layout(job).table, published_schema(job))
+    return Settled(job, model, transform, examined, scoring)
+
+
+def _model_version(job: Job) -> str:
+    """The version to use; `published` is that of the newest published night."""
+    if job.model.version != "published":
+        return job.model.version
+    table = layout(job).table
+    for date in reversed(delta.dates(table)):
+        current = delta.current(table, date)
+        if current and (found := delta.model_version(table, current)):
+            return found
+    raise UsageError(f"model.version: published: {table} holds no published night yet; name a number or latest")
+
+
+def _transform(job: Job) -> store.Version | None:
+    if job.transform is None or job.transform.path is None or job.model.input_format == "tf_example":
+        return None
+    return store.resolve(resolve(job.folder, job.transform.path), job.transform.version, store.TRANSFORMS)
+
+
+def _typed(column: PredictionColumn, declared: Prediction) -> Prediction:
+    """A prediction with the type it is published in spelled out."""
+    if column.form == "top_k":
+        return declared
+    return declared.model_copy(update={"type": type_name(column.type), "size": column.size})
+
+
+def make_plan(job: Job, date: str) -> tuple[Plan, Scoring]:
+    """Plans the run of a night.
+
+    Args:
+      job: the job.
+      date: YYYY-MM-DD.
+
+    Returns:
+      The plan, its job with every prediction declared, and what the workers score with.
+
+    Raises:
+      UsageError: whatever is wrong with the job, the model, the table or the input.
+    """
+    started = time.time()
+    splits = plan_splits(job.source, job.contract, job.folder, date)
+    settled = settle(job)
+    return _plan(settled, date, tuple(splits), started), settled.scoring
+
+
+def _plan(settled: Settled, date: str, splits: tuple[Split, ...], started: float) -> Plan:
+    job, model = settled.job, settled.model
+    digests = {
+        "model": model.digest,
+        "transform": settled.transform.digest if settled.transform else None,
+        "backend": settled.scoring.model.backend,
+    }
+    identity = score_id(job, date, splits, {"main": digests}, _code_digests(job))
+    now = delta.current(layout(job).table, date)
+    return Plan(
+        job=job,
+        date=date,
+        launch=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(started)) + "-" + secrets.token_hex(2),
+        score_id=identity,
+        attempt=now.attempt + 1 if now else 1,
+        splits=splits,
+        model=_model_record(settled, digests["model"]),
+        published=now.run_id if now else None,
+        started=started,
+        versions=_releases(),
+    )
+
+
+def _model_record(settled: Settled, digest: str | None) -> Mapping[str, object]:
+    """The model as the manifest names it."""
+    graph = settled.transform.number if settled.transform else settled.model.meta.get("transform")
+    name = settled.job.model.path.rstrip("/").rpartition("/")[2]
+    return {"name": name, "version": str(settled.model.number), "digest": digest, "transform": graph}
+
+
+def _code_digests(job: Job) -> dict[str, str]:
+    """Digests of the files besides model and data that predictions depend on."""
+    files = {f"labels.{name}": p.labels for name, p in (job.predictions or {}).items() if p.labels}
+    if job.postprocess:
+        files["postprocess"] = job.postprocess.rpartition(":")[0]
+    return {
+        name: hashlib.sha256(storage.read(resolve(job.folder, file))).hexdigest()
+        for name, file in sorted(files.items())
+    }
+
+
+def _releases() -> dict[str, str]:
+    """The releases a manifest records; they decide nothing."""
+    return {"highbeam": __version__, "python": platform.python_version(), **{name: version(name) for name in RELEASES}}

@@ -1,0 +1,74 @@
+"""CSV files on disk, and their splits, without a planner."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+from highbeam import storage
+from highbeam.schemas.batch import Batch
+from highbeam.schemas.contract import Column, Contract
+from highbeam.schemas.job import Csv
+from highbeam.schemas.split import Split
+from highbeam.transforms.read_csv import read_csv
+
+MAX = 1 << 20
+
+
+def contract(columns: Mapping[str, str | dict[str, object]], key: tuple[str, ...] = ()) -> Contract:
+    """A contract as job.yaml would say it."""
+    spelled = {name: {"type": spec} if isinstance(spec, str) else spec for name, spec in columns.items()}
+    return Contract({name: Column.model_validate(spec) for name, spec in spelled.items()}, key)
+
+
+def write(folder: Path, body: bytes, header: str = "a,b", name: str = "in.csv") -> list[Split]:
+    """Writes a file and gives the one split that holds all its records; gzipped where the name says so."""
+    text = header.encode() + b"\n" + body
+    path = folder / name
+    path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    file = storage.stat(os.fspath(path))
+    assert file is not None
+    compression = "gzip" if name.endswith(".gz") else None
+    end = None if compression else len(text)
+    start = len(header) + 1
+    return [Split(0, file.path, name, file.size, file.mark, start, end, compression, tuple(header.split(",")))]
+
+
+def cut(split: Split, at: list[int]) -> list[Split]:
+    """Cuts a split at some offsets within its range."""
+    assert split.end is not None
+    bounds = sorted({split.start, split.end, *(offset for offset in at if split.start < offset < split.end)})
+    ranges = zip(bounds, bounds[1:], strict=False)
+    return [
+        Split(n, split.path, split.file, split.size, split.mark, start, end, None, split.header)
+        for n, (start, end) in enumerate(ranges)
+    ]
+
+
+def read(splits: list[Split], what: Contract, **options: object) -> list[Batch]:
+    """Reads splits one after the other; `delimiter`, `nulls` and the reader's own options may be given."""
+    csv = Csv.model_validate({"path": "in.csv", **{k: options.pop(k) for k in ("delimiter", "nulls") if k in options}})
+    limit = options.pop("max_record_bytes", MAX)
+    batches = []
+    for split in splits:
+        mine = list(read_csv(split, csv, what, limit, **options))  # type: ignore[arg-type]
+        assert [batch.index for batch in mine] == list(range(len(mine)))
+        assert [batch.last for batch in mine] == [False] * (len(mine) - 1) + [True]
+        batches += mine
+    return batches
+
+
+def rows(batches: list[Batch]) -> pa.Table:
+    """All rows alive, dictionaries decoded."""
+    table = pa.Table.from_batches([batch.rows for batch in batches])
+    plain = [pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in table.schema]
+    return table.cast(pa.schema(plain))
+
+
+def rejected(batches: list[Batch]) -> pa.Table:
+    """All rejects."""
+    return pa.Table.from_batches([batch.rejected for batch in batches])

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from highbeam.schemas.errors import InputChanged, UnreadableInput
+from highbeam.transforms.framing import Records, frame_blocks, frame_split
+from tests.support.csv_files import cut, write
+
+
+def in_blocks(text: bytes, size: int) -> list[bytes]:
+    return [text[i : i + size] for i in range(0, len(text), size)]
+
+
+def framed(pieces: list[Records]) -> list[tuple[int, int, bytes]]:
+    """(offset, length, kept bytes) of every record."""
+    return [
+        (int(offset), int(length), bytes(piece.data[start:end]))
+        for piece in pieces
+        for start, end, offset, length in zip(piece.starts, piece.ends, piece.offsets, piece.lengths, strict=True)
+    ]
+
+
+def expected(text: bytes, base: int, limit: int, start: int = 0, end: int | None = None) -> list[tuple[int, int, bytes]]:
+    """The same, line by line."""
+    found, at = [], base
+    for line in text.split(b"\n"):
+        record = line[:-1] if line.endswith(b"\r") else line
+        if record and at >= start and (end is None or at < end):
+            found.append((at, len(record), record[:limit]))
+        at += len(line) + 1
+    return found
+
+
+LINES = st.lists(st.sampled_from([b"", b"a", b"\r", b"a,b\r", b"a\rb", b"x" * 7, b"y" * 30, b"z" * 31 + b"\r"]))
+
+
+@given(LINES, st.sampled_from([b"", b"\n"]), st.integers(1, 40), st.sampled_from([1, 3, 29, 30, 1000]))
+def test_blocks_do_not_matter(lines: list[bytes], ending: bytes, size: int, limit: int) -> None:
+    text = b"\n".join(lines) + ending
+    assert framed(list(frame_blocks(in_blocks(text, size), 5, limit))) == expected(text, 5, limit)
+
+
+@given(LINES, st.integers(1, 40), st.integers(0, 60), st.integers(0, 60))
+def test_a_range_takes_the_records_that_begin_in_it(lines: list[bytes], size: int, start: int, length: int) -> None:
+    text = b"\n".join(lines)
+    pieces = list(frame_blocks(in_blocks(text, size), 0, 30, start, start + length))
+    assert framed(pieces) == expected(text, 0, 30, start, start + length)
+
+
+def test_no_block_is_asked_for_once_the_range_is_done() -> None:
+    def blocks():  # type: ignore[no-untyped-def]
+        yield b"one\ntwo\nthr"
+        yield b"ee\n"
+        raise AssertionError("read too far")
+
+    assert [record for *_, record in framed(list(frame_blocks(blocks(), 0, 9, 0, 9)))] == [b"one", b"two", b"three"]
+
+
+def test_a_line_from_before_the_range_that_outlasts_it_is_not_read_to_its_end() -> None:
+    def blocks():  # type: ignore[no-untyped-def]
+        yield b"x" * 10
+        yield b"x" * 10
+        raise AssertionError("read too far")
+
+    assert list(frame_blocks(blocks(), 4, 3, 5, 20)) == []
+
+
+@given(LINES, st.lists(st.integers(0, 200)), st.integers(1, 5), st.integers(1, 60), st.integers(1, 40))
+def test_splits_hold_each_record_once_in_groups_the_blocks_do_not_change(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], cuts: list[int], rows: int, size: int, block: int
+) -> None:
+    text = b"\n".join(lines)
+    (whole,) = write(tmp_path_factory.getbasetemp(), text, "k")
+    if not text:
+        return
+    for split in cut(whole, cuts):
+        groups = list(frame_split(split, 30, rows, size, block))
+        assert framed(groups) == expected(b"k\n" + text, 0, 30, split.start, split.end)
+        again = list(frame_split(split, 30, rows, size))
+        assert [framed([group]) for group in groups] == [framed([group]) for group in again]
+        assert all(0 < len(group) <= rows for group in groups)
+        assert all(len(group) == 1 or group.lengths.sum() <= size for group in groups)
+
+
+def test_a_group_stands_on_a_buffer_of_its_own(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    splits = write(tmp_path, b"one\r\n\n\ntwo\nthree\n")
+    first, second = frame_split(splits[0], 30, 2)
+    assert (first.data, second.data) == (b"one\r\n\n\ntwo", b"three")
+    assert second.starts.tolist() == [0]
+
+
+def test_memory_is_bounded_by_the_limit_not_by_the_record() -> None:
+    block = b"x" * 1000
+    (records,) = frame_blocks((block for _ in range(100)), 0, 10)
+    assert records.lengths.tolist() == [100_000]
+    assert len(records.data) <= 12
+
+
+def test_gzip_is_framed_after_decompression(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (split,) = write(tmp_path, b"1,2\n3,4\n", name="in.csv.gz")
+    assert framed(list(frame_split(split, 30, 9, block_bytes=3))) == [(4, 3, b"1,2"), (8, 3, b"3,4")]
+
+
+def test_a_truncated_gzip_is_unreadable_and_says_how_far_it_went(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    body = np.random.default_rng(0).integers(48, 58, 400_000, np.uint8).tobytes()
+    (split,) = write(tmp_path, body, name="in.csv.gz")
+    whole = (tmp_path / "in.csv.gz").read_bytes()
+    (split,) = _replaced(tmp_path, split, whole[:-20])
+    with pytest.raises(UnreadableInput, match=r"in\.csv\.gz: cannot be read past byte [1-9][0-9,]*: Truncated"):
+        list(frame_split(split, 30, 9))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda path: path.unlink(), "it is gone"),
+        (lambda path: path.write_bytes(b"a,b\n1,2\n3"), "it had 8 bytes and has 9"),
+        (lambda path: (path.write_bytes(b"a,b\n1,3\n"), _touch(path)), "it was written again"),
+    ],
+)
+def test_a_file_that_is_not_the_one_planned_is_refused(tmp_path, change, said) -> None:  # type: ignore[no-untyped-def]
+    (split,) = write(tmp_path, b"1,2\n")
+    change(tmp_path / "in.csv")
+    with pytest.raises(InputChanged, match=f"in.csv: changed since the run was planned: {said}"):
+        list(frame_split(split, 30, 9))
+
+
+def _touch(path) -> None:  # type: ignore[no-untyped-def]
+    import os
+
+    os.utime(path, ns=(1, 1))
+
+
+def _replaced(folder, split, data: bytes):  # type: ignore[no-untyped-def]
+    from dataclasses import replace
+
+    from highbeam import storage
+
+    path = folder / split.file
+    path.write_bytes(data)
+    file = storage.stat(str(path))
+    assert file is not None
+    return [replace(split, size=file.size, mark=file.mark)]

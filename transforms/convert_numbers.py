@@ -1,0 +1,156 @@
+"""Numbers from text: exactly those that pyarrow.csv reads, found without asking it row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..schemas.halving import halving
+from .verdict import Mask, as_mask
+
+_FLOAT = (
+    r"^[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+    r"|(?i:inf(?:inity)?|nan(?:\([a-z0-9_]*\))?))$"
+)
+_DECIMAL = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+_WIDE = pa.decimal256(76, 38)
+_MAX_DIGITS = 38  # of a decimal128; more than any integer has
+
+
+def convert_integers(text: pa.Array, type: pa.DataType) -> tuple[pa.Array, Mask]:
+    """Reads integers: decimal, or hexadecimal after `0x`; spaces and tabs around them do not count.
+
+    Args:
+      text: binary[n].
+      type: int8 to int64 or uint8 to uint32.
+
+    Returns:
+      type[n] with nulls where the text is missing or no such number; and bool[n], true for the latter.
+    """
+    return _converted(text, type, b"0123456789-", _integer_pattern(type), _integer_misfits)
+
+
+def convert_floats(text: pa.Array, type: pa.DataType) -> tuple[pa.Array, Mask]:
+    """Reads floats, `nan` and `inf` too; what overflows is infinite. Arguments and results as for integers."""
+    return _converted(text, type, b"0123456789.-+eE", _FLOAT, _no_misfits)
+
+
+def convert_decimals(text: pa.Array, type: pa.DataType) -> tuple[pa.Array, Mask]:
+    """Reads decimals; what has more digits than the type keeps is none. Arguments and results as for integers."""
+    return _converted(text, type, b"0123456789.-+eE", _DECIMAL, _decimal_misfits)
+
+
+def _integer_pattern(type: pa.DataType) -> str:
+    sign = "-?" if pa.types.is_signed_integer(type) else ""
+    return rf"^(?:{sign}[0-9]+|0[xX][0-9a-fA-F]{{1,{type.bit_width // 4}}})$"
+
+
+def _converted(
+    text: pa.Array, type: pa.DataType, plain: bytes, pattern: str, misfits: Callable[[pa.Array, pa.DataType], Mask]
+) -> tuple[pa.Array, Mask]:
+    """Casts all at once; when that fails, finds the guilty in steps, the cheap ones first.
+
+    Args:
+      text: binary[n].
+      type: what to make of it.
+      plain: the bytes nearly every number is made of.
+      pattern: RE2 for all that may be such a number; what does not match surely is none.
+      misfits: finds the numbers among them that the type cannot hold.
+    """
+    texts = text.view(pa.string())
+    try:
+        return texts.cast(type), np.zeros(len(text), bool)
+    except pa.ArrowInvalid:
+        texts = _trimmed(texts)
+    guilty = _mismatches(texts, _unlike(texts, plain), pattern)
+    try:
+        return _without(texts, guilty).cast(type), guilty
+    except pa.ArrowInvalid:
+        guilty |= _mismatches(texts, ~guilty, pattern)
+        guilty |= misfits(_without(texts, guilty), type)
+        values, failed = _cast_by_halves(_without(texts, guilty), type)
+        return values, guilty | failed
+
+
+def _trimmed(texts: pa.Array) -> pa.Array:
+    data = _bytes(texts)
+    return pc.ascii_trim(texts, " \t") if ((data == 32) | (data == 9)).any() else texts
+
+
+def _unlike(texts: pa.Array, plain: bytes) -> Mask:
+    """Which texts are empty, or hold a byte that is not among `plain`."""
+    usual = np.zeros(256, bool)
+    usual[list(plain)] = True
+    starts = _offsets(texts)
+    unlike: Mask = starts[1:] == starts[:-1]
+    odd = np.flatnonzero(~usual[_bytes(texts)]) + starts[0]
+    unlike[np.searchsorted(starts, odd, "right") - 1] = True
+    return unlike
+
+
+def _mismatches(texts: pa.Array, among: Mask, pattern: str) -> Mask:
+    """Which of some texts do not match a pattern; a null does."""
+    rows = np.flatnonzero(among)
+    matches = pc.match_substring_regex(texts.take(pa.array(rows)).view(pa.binary()), pattern)
+    guilty = np.zeros(len(texts), bool)
+    guilty[rows] = as_mask(pc.invert(matches))
+    return guilty
+
+
+def _without(texts: pa.Array, guilty: Mask) -> pa.Array:
+    return pc.if_else(pa.array(guilty), pa.scalar(None, pa.string()), texts) if guilty.any() else texts
+
+
+def _no_misfits(texts: pa.Array, type: pa.DataType) -> Mask:
+    return np.zeros(len(texts), bool)
+
+
+def _integer_misfits(texts: pa.Array, type: pa.DataType) -> Mask:
+    """Which decimal integers are out of range; those in hexadecimal are as wide as the pattern lets them be."""
+    digits = pc.replace_substring_regex(texts, r"^(-?)0+([0-9])", r"\1\2")
+    long = pc.greater(pc.binary_length(digits), _MAX_DIGITS).fill_null(False)
+    usual = pc.and_not(pc.match_substring_regex(digits, r"^-?[0-9]+$").fill_null(False), long)
+    numbers = pc.if_else(usual, digits, pa.scalar(None, pa.string())).cast(pa.decimal128(_MAX_DIGITS, 0))
+    bits = type.bit_width - pa.types.is_signed_integer(type)
+    low, high = (-(1 << bits) if pa.types.is_signed_integer(type) else 0), (1 << bits) - 1
+    outside = pc.or_(pc.less(numbers, _whole(low)), pc.greater(numbers, _whole(high))).fill_null(False)
+    return as_mask(pc.or_(long, outside))
+
+
+def _whole(number: int) -> pa.Scalar:
+    return pa.scalar(Decimal(number), pa.decimal128(_MAX_DIGITS, 0))
+
+
+def _decimal_misfits(texts: pa.Array, type: pa.DataType) -> Mask:
+    """Which decimals need more digits than the type keeps, before or after the point."""
+    numbers, failed = _cast_by_halves(texts, _WIDE)
+    kept = pc.equal(pc.round(numbers, type.scale), numbers)
+    whole = type.precision - type.scale
+    if whole < _MAX_DIGITS:
+        kept = pc.and_(kept, pc.less(pc.abs(numbers), pa.scalar(Decimal(10) ** whole, _WIDE)))
+    return failed | as_mask(pc.invert(kept))
+
+
+def _cast_by_halves(texts: pa.Array, type: pa.DataType) -> tuple[pa.Array, Mask]:
+    """Casts what can be cast; meant for the few texts a pattern cannot judge."""
+    rows = pa.RecordBatch.from_arrays([texts], ["text"])
+    values, failed = [], []
+    for piece, result in halving(rows, lambda part: part.column(0).cast(type), (pa.ArrowInvalid,)):
+        bad = isinstance(result, Exception)
+        values.append(pa.nulls(piece.num_rows, type) if bad else result)
+        failed.append(np.full(piece.num_rows, bad))
+    return pa.concat_arrays(values or [pa.array([], type)]), np.concatenate(failed or [np.zeros(0, bool)])
+
+
+def _offsets(texts: pa.Array) -> npt.NDArray[np.int32]:
+    return np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+
+
+def _bytes(texts: pa.Array) -> npt.NDArray[np.uint8]:
+    starts, data = _offsets(texts), texts.buffers()[2]
+    return np.frombuffer(data, np.uint8)[starts[0] : starts[-1]] if data else np.empty(0, np.uint8)

@@ -176,6 +176,20 @@ def test_eight_nights_at_once_all_stand_though_there_is_no_table_yet(path: str) 
     assert sum("metaData" in entry for entry in log_entries(path)) == 1
 
 
+@pytest.mark.parametrize("repetition", range(10))
+def test_of_several_that_make_the_table_one_does(path: str, repetition: int) -> None:
+    """A second creation would take back the columns and nights of the first."""
+    gate = Barrier(6)
+
+    def make(_: int) -> None:
+        gate.wait()
+        delta.open_or_create(path, delta.table_schema(SCHEMA))
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(make, range(6)))
+    assert sum("metaData" in entry for entry in log_entries(path)) == 1
+
+
 def test_eight_nights_are_replaced_at_once(path: str) -> None:
     for day in DAYS:
         publish(path, rows(1), date=day)

@@ -60,6 +60,20 @@ def test_rows_come_in_the_order_asked_and_carry_their_night(path: str) -> None:
     assert decoded(found) == [2]
 
 
+def test_an_absent_key_costs_no_more_than_its_column(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(path, pa.table({"k": range(0, 1000, 2), "y": range(500)}), row_group_size=10)
+    read, real = [], pq.ParquetFile.read_row_groups
+
+    def counting(self: pq.ParquetFile, groups: list[int], columns: list[str]) -> pa.Table:
+        read.append((groups, len(columns)))
+        return real(self, groups, columns=columns)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_groups", counting)
+    found = search(path, ["k"], pa.array([1, 44, 61, 86]))
+    assert found.rows["y"].to_pylist() == [22, 43]
+    assert read == [([0, 2, 3, 4], 1), ([2, 4], 3)]
+
+
 def test_all_rows_of_a_key_are_found_across_row_groups_and_files(path: str) -> None:
     parts = [pa.table({"k": [1, 2, 2], "y": [0, 1, 2]}), pa.table({"k": [2, 2, 3], "y": [3, 4, 5]})]
     publish(path, parts, row_group_size=1)

@@ -67,7 +67,9 @@ def test_any_rejects_are_read_whole_and_in_order(
     tmp_path_factory: pytest.TempPathFactory, parts: list[list[tuple[str, int]]]
 ) -> None:
     path = str(tmp_path_factory.mktemp("rejects"))
-    rejects.write(path, DAY, RUN, (batch(file, offset) for part in parts for file, offset in part))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rejects, "_GROUP_ROWS", 3)
+        rejects.write(path, DAY, RUN, (batch(file, offset) for part in parts for file, offset in part))
     assert places(path) == sorted(place for part in parts for place in part)
 
 

@@ -64,6 +64,11 @@ def test_a_file_without_statistics_claims_nothing(tmp_path: Path) -> None:
     assert (file.rows, file.min, file.max, file.nulls) == (3, {}, {}, {})
 
 
+def test_one_row_group_without_statistics_leaves_the_ends_open(tmp_path: Path) -> None:
+    file = written(tmp_path, pa.table({"k": ["a", "b", "c" * 10_000]}))  # too long for pyarrow's statistics
+    assert (file.rows, file.min, file.max) == (3, {}, {})
+
+
 def test_a_table_without_a_key_has_no_ends(tmp_path: Path) -> None:
     written(tmp_path, pa.table({"k": [1]}))
     assert data_file(str(tmp_path), "x.parquet").min == {}

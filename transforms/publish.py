@@ -63,7 +63,7 @@ def publish(plan_path: str, report_paths: Iterable[str], raise_refusal: bool = F
     if problem is None:
         try:
             commit(plan, tally)
-        except Superseded as error:
+        except Refused as error:
             problem = error
     manifest = describe(plan, tally, problem)
     storage.create(plan.manifest, manifest.to_json())

@@ -1,0 +1,108 @@
+"""Transform graph and model as one function, called once for each batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from .fit import Fit
+from .graph import flatten
+from .outputs import emitted
+from .predictions import PredictionColumn
+from .runtime import tf
+from .tensors import assemble, component_specs, components
+
+Array = np.ndarray[Any, Any]
+
+
+class Composed:
+    """What a Fit describes, traced once for any number of rows; XLA is off, as it would compile for each number.
+
+    Holds on to the loaded SavedModels: their tables and variables live as long as it does.
+
+    Args:
+      fit: how the columns get into the model.
+      columns: the predictions wanted.
+    """
+
+    def __init__(self, fit: Fit, columns: Sequence[PredictionColumn]) -> None:
+        self.columns = tuple(feed.column for feed in fit.feeds)
+        self._fit, self._columns = fit, columns
+        self._counts: list[int] = []
+        self._all = self._traced(self._predictions)
+        self._graph_alone: Any = None
+
+    def predict(self, rows: pa.RecordBatch) -> list[list[Array]]:
+        """The parts of each prediction, as `outputs.published` takes them."""
+        results = iter([tensor.numpy() for tensor in self._all(*self._tensors(rows))])
+        return [list(islice(results, count)) for count in self._counts]
+
+    def transform(self, rows: pa.RecordBatch) -> None:
+        """Runs the transform graph alone, to see whether it raises."""
+        tensors = self._tensors(rows)
+        if self._fit.graph is not None:
+            self._graph_alone = self._graph_alone or self._traced(self._features_flat)
+            self._graph_alone(*tensors)
+
+    def _tensors(self, rows: pa.RecordBatch) -> Iterator[Any]:
+        yield tf.convert_to_tensor(np.int64(rows.num_rows))
+        for feed in self._fit.feeds:
+            yield from components(rows.column(feed.column), feed)
+
+    def _traced(self, body: Callable[..., list[Any]]) -> Any:
+        specs = [tf.TensorSpec([], tf.int64), *(spec for feed in self._fit.feeds for spec in component_specs(feed))]
+        return tf.function(body, input_signature=specs, autograph=False).get_concrete_function()
+
+    def _predictions(self, rows: Any, *parts: Any) -> list[Any]:
+        features = self._features(rows, parts)
+        signature = self._fit.signature
+        inputs = {name: blank(spec, rows) for name, spec in signature.inputs.items()}
+        for link in self._fit.links:
+            for name, part in zip(link.tensors, flatten(features[link.feature]), strict=True):
+                inputs[name] = _shaped(part, signature.inputs[name])
+        outputs = signature.function(**inputs)
+        groups = [emitted(column, outputs[column.tensor]) for column in self._columns]
+        self._counts = [len(group) for group in groups]
+        return [tensor for group in groups for tensor in group]
+
+    def _features_flat(self, rows: Any, *parts: Any) -> list[Any]:
+        return [tensor for feature in self._features(rows, parts).values() for tensor in flatten(feature)]
+
+    def _features(self, rows: Any, parts: Sequence[Any]) -> Mapping[str, Any]:
+        """What the signature is fed with: the graph's outputs, or the columns themselves."""
+        flat = iter(parts)
+        pieces = {feed: list(islice(flat, len(component_specs(feed)))) for feed in self._fit.feeds}
+        columns = {feed.column: assemble(feed, piece, rows) for feed, piece in pieces.items()}
+        graph = self._fit.graph
+        if graph is None:
+            return columns
+        inputs = {
+            name: _shaped(columns[name], spec) if name in columns else blank(spec, rows)
+            for name, spec in graph.inputs.items()
+        }
+        return graph.inlined(inputs, [link.feature for link in self._fit.links])
+
+
+def _shaped(tensor: Any, spec: Any) -> Any:
+    """A tensor in the shape a spec asks for, where that is one column either way: `[?]` or `[?, 1]`."""
+    if isinstance(tensor, tf.RaggedTensor):
+        return tensor.with_row_splits_dtype(spec.row_splits_dtype)
+    if not isinstance(tensor, tf.Tensor) or tensor.shape.rank == spec.shape.rank or spec.shape.rank is None:
+        return tensor
+    return tf.expand_dims(tensor, 1) if spec.shape.rank == 2 else tf.squeeze(tensor, axis=1)
+
+
+def blank(spec: Any, rows: Any) -> Any:
+    """A value for an input that no prediction depends on, but that a function wants all the same."""
+    if isinstance(spec, tf.SparseTensorSpec):
+        shape = tf.stack([rows, *[tf.constant(1, tf.int64)] * (spec.shape.rank - 1)])
+        return tf.SparseTensor(tf.zeros([0, spec.shape.rank], tf.int64), tf.zeros([0], spec.dtype), shape)
+    if isinstance(spec, tf.RaggedTensorSpec):
+        splits = tf.zeros([rows + 1], spec.row_splits_dtype)
+        return tf.RaggedTensor.from_row_splits(tf.zeros([0], spec.dtype), splits, validate=False)
+    sizes = [1 if size is None else size for size in (spec.shape.as_list() or [])[1:]]
+    return tf.zeros(tf.stack([rows, *sizes]) if spec.shape.rank else [], spec.dtype)

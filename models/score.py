@@ -1,0 +1,101 @@
+"""Scoring a Batch: every row gets a prediction or a reject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from ..schemas.batch import OFFSET, Batch
+from ..schemas.rejected import Stage
+from .backends.base import Backend, Exhausted, Guilty
+from .predictions import prediction_schema
+from .scorer import Scorer
+from .values import turn_away_unsound
+
+REASONS: dict[Stage, tuple[str, str]] = {
+    "preprocess": ("preprocess_failed", "the transform graph failed on this row"),
+    "predict": ("model_failed", "the model failed on this row"),
+}
+
+
+def score_batch(
+    batch: Batch, scorer: Scorer, key: Sequence[str], passthrough: Sequence[str], judged: bool = True
+) -> Batch:
+    """Scores a batch.
+
+    Tries all rows in one call. When that fails, halving finds the rows to blame; only they are turned away, with stage
+    `preprocess` if the transform graph fails on the row alone, and `predict` otherwise.
+
+    Args:
+      batch: rows with the columns the model reads; an empty batch never reaches it.
+      scorer: the model.
+      key: the key's columns.
+      passthrough: other columns to keep.
+      judged: whether NaN, infinity and the bounds are looked at here; not if a postprocess step has the last word.
+
+    Returns:
+      The batch with key, passthrough and prediction columns and `_offset`.
+    """
+    backend = scorer.backend
+    scored, failures = _score(batch.rows, scorer)
+    batch = _turn_away(batch, failures, backend, key)
+    names = [*key, *passthrough]
+    columns = [*batch.rows.select(names).columns, *scored.columns, batch.rows.column(OFFSET)]
+    rows = pa.RecordBatch.from_arrays(columns, [*names, *scored.schema.names, OFFSET])
+    batch = batch.with_rows(rows)
+    return turn_away_unsound(batch, backend.predictions, "predict", key) if judged else batch
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A row without a prediction: its place among the rows, the row alone, and what happened."""
+
+    place: int
+    row: pa.RecordBatch
+    error: Exception
+
+
+def _score(rows: pa.RecordBatch, scorer: Scorer) -> tuple[pa.RecordBatch, list[Failure]]:
+    """Predictions of the rows that could be scored, in order, and the failures of the others."""
+    done: list[pa.RecordBatch] = []
+    failures: list[Failure] = []
+    place = 0
+    for piece, result in scorer.predictions(rows):
+        if isinstance(result, Exception):
+            failures.append(Failure(place, piece, result))
+        else:
+            done.append(result)
+        place += piece.num_rows
+    return joined(done, prediction_schema(scorer.backend.predictions)), failures
+
+
+def joined(parts: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
+    """Record batches one after another, as one; copies nothing when there is only one."""
+    if len(parts) == 1:
+        return parts[0]
+    return pa.concat_batches(parts) if parts else pa.RecordBatch.from_pylist([], schema=schema)
+
+
+def _turn_away(batch: Batch, failures: Sequence[Failure], backend: Backend, key: Sequence[str]) -> Batch:
+    """Moves the failed rows to the rejects, each with the stage that failed."""
+    blamed = [(failure.place, *_blame(failure, backend)) for failure in failures]
+    alive = np.arange(batch.rows.num_rows)
+    for stage, (reason, what) in REASONS.items():
+        found = {place: f"{what}: {message}" for place, at, message in blamed if at == stage}
+        if found:
+            guilty = np.isin(alive, list(found))
+            batch = batch.turn_away(pa.array(guilty), stage, reason, pa.array(found.values(), pa.string()), key)
+            alive = alive[~guilty]
+    return batch
+
+
+def _blame(failure: Failure, backend: Backend) -> tuple[Stage, str]:
+    """The stage that fails on a row alone, and its message."""
+    try:
+        backend.preprocess(failure.row)
+    except (Guilty, Exhausted) as error:
+        return "preprocess", str(error)
+    return "predict", str(failure.error)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         UnreadableInput,
         UsageError,
     )
+    from .schemas.job import Job
     from .schemas.job_file import load_job
     from .schemas.split import Split
     from .transforms.merge import Merge
@@ -48,6 +49,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "load_job": "schemas.job_file",
+    "Job": "schemas.job",
     "check": "pipelines.check",
     "analyze": "pipelines.analyze",
     "package": "pipelines.package",

@@ -52,12 +52,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"highbeam {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
     _add_check(_command(commands, "check", "find everything that can be found before launch"))
-    _add_analyze(
-        _command(commands, "analyze", "run the TensorFlow Transform analysis: the next version of the graph")
-    )
-    _add_package(
-        _command(commands, "package", "put graph and trained model together: the next version of the model")
-    )
+    _add_analyze(_command(commands, "analyze", "run the TensorFlow Transform analysis: the next version of the graph"))
+    _add_package(_command(commands, "package", "put graph and trained model together: the next version of the model"))
     _add_run(
         _command(
             commands,
@@ -97,9 +93,7 @@ def _add_check(command: argparse.ArgumentParser) -> None:
 def _add_analyze(command: argparse.ArgumentParser) -> None:
     command.add_argument("--from", dest="date_from", metavar="D", help="first night to read")
     command.add_argument("--to", dest="date_to", metavar="D", help="last night to read")
-    command.add_argument(
-        "--examples", metavar="DIR", help="write the transformed rows there as Parquet, to train on"
-    )
+    command.add_argument("--examples", metavar="DIR", help="write the transformed rows there as Parquet, to train on")
 
 
 def _add_package(command: argparse.ArgumentParser) -> None:
@@ -110,29 +104,19 @@ def _add_package(command: argparse.ArgumentParser) -> None:
 
 
 def _add_run(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--date", metavar="D", required=True, help="the night: YYYY-MM-DD, today or yesterday"
-    )
+    command.add_argument("--date", metavar="D", required=True, help="the night: YYYY-MM-DD, today or yesterday")
     command.add_argument("--force", action="store_true", help="publish again what is published already")
-    command.add_argument(
-        "--detach", action="store_true", help="submit and return; for runners on other machines"
-    )
-    command.add_argument(
-        "--dry-run", action="store_true", help="score into a temporary folder and publish nothing"
-    )
+    command.add_argument("--detach", action="store_true", help="submit and return; for runners on other machines")
+    command.add_argument("--dry-run", action="store_true", help="score into a temporary folder and publish nothing")
     command.add_argument("--limit", metavar="N", type=int, help="with --dry-run: only the first N records")
-    command.add_argument(
-        "--model-version", metavar="N|published", help="score with this version of the model"
-    )
+    command.add_argument("--model-version", metavar="N|published", help="score with this version of the model")
 
 
 def _add_lookup(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "keys", metavar="KEY", nargs="*", help="a key; a composite one as a JSON object; after -- if negative"
     )
-    command.add_argument(
-        "--keys-from", metavar="FILE", help="read keys from a file, one a line; - for standard input"
-    )
+    command.add_argument("--keys-from", metavar="FILE", help="read keys from a file, one a line; - for standard input")
     command.add_argument("--date", metavar="D", help="the night; the newest published one without it")
     command.add_argument("--all-dates", action="store_true", help="look in every night")
 
@@ -168,9 +152,7 @@ def _guarded(command: Callable[[], int], as_json: bool) -> int:
     except StorageError as error:
         return _complain(str(error), "storage", 2, as_json)
     except KeyboardInterrupt:
-        return _complain(
-            "interrupted; run the command again, staged splits are kept", "interrupted", 1, as_json
-        )
+        return _complain("interrupted; run the command again, staged splits are kept", "interrupted", 1, as_json)
     except BrokenPipeError:  # `highbeam lookup … | head` closed its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

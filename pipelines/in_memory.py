@@ -83,4 +83,5 @@ def _joined(batches: list[Batch], job: Job, predictions: pa.Schema) -> tuple[pa.
     inputs = [pa.field(name, job.columns[name].typed.arrow) for name in published_inputs(job)]
     schema = pa.schema([*inputs, *predictions])
     rows = [batch.rows.select(schema.names).cast(schema) for batch in batches]
-    return pa.Table.from_batches(rows, schema), pa.Table.from_batches([batch.rejected for batch in batches], SCHEMA)
+    rejected = pa.Table.from_batches([batch.rejected for batch in batches], SCHEMA).sort_by("offset")
+    return pa.Table.from_batches(rows, schema), rejected

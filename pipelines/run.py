@@ -27,6 +27,8 @@ from .predict import build
 from .progress import Progress, watching
 from .runs import manifests_of
 
+# Beam warns so because its model manager needs a package that nothing here does.
+logging.getLogger().addFilter(lambda record: "Resource module is not available" not in str(record.msg))
 _LOG = logging.getLogger(__name__)
 _CAUSE = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Unconserved|Warning|Refused|Input|Changed)\b.*: ")
 

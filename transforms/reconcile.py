@@ -52,9 +52,7 @@ def reconcile(plan: Plan, report_paths: Sequence[str]) -> Tally:
     footers = [_footer(plan.staged(number)) for number in range(len(plan.splits))]
     merged = [read_report(path) for path in sorted(report_paths)]
     reports = tuple(report for report, _ in merged)
-    by = add_reasons(
-        [*(f.rejected_by for f in footers if f), *(count_reasons(rejected) for _, rejected in merged)]
-    )
+    by = add_reasons([*(f.rejected_by for f in footers if f), *(count_reasons(rejected) for _, rejected in merged)])
     tally = Tally(
         read=sum(footer.read for footer in footers if footer),
         predicted=sum(report.rows for report in reports),
@@ -89,9 +87,7 @@ def _problems(plan: Plan, tally: Tally, footers: Sequence[Footer | None]) -> Ite
     yield from _unconserved(plan, tally, footers)
     if duplicates := [key for report in tally.files for key in report.duplicates]:
         shown = ", ".join(duplicates[:10])
-        yield Refused(
-            f"keys stand more than once: {shown}; mend the input, or set key.duplicates", "duplicate_key"
-        )
+        yield Refused(f"keys stand more than once: {shown}; mend the input, or set key.duplicates", "duplicate_key")
     if tally.read < plan.job.source.min_rows:
         yield Refused(
             f"read {tally.read:,} records, fewer than source.min_rows: {plan.job.source.min_rows:,}",
@@ -109,9 +105,7 @@ def _problems(plan: Plan, tally: Tally, footers: Sequence[Footer | None]) -> Ite
 
 def _unconserved(plan: Plan, tally: Tally, footers: Sequence[Footer | None]) -> Iterator[Refused]:
     if missing := [plan.splits[i].file for i, footer in enumerate(footers) if footer is None]:
-        yield Refused(
-            f"{len(missing)} splits were never staged, the first of {missing[0]}; run again", "unconserved"
-        )
+        yield Refused(f"{len(missing)} splits were never staged, the first of {missing[0]}; run again", "unconserved")
         return
     taken: Counter[str] = Counter()
     for report in tally.files:
@@ -127,9 +121,7 @@ def _unconserved(plan: Plan, tally: Tally, footers: Sequence[Footer | None]) -> 
     for report in tally.files:
         there = _rows_in(storage.join(plan.layout.table, report.file))
         if there != report.rows:
-            yield Refused(
-                f"{report.file} holds {there} rows, not the {report.rows} merged into it", "unconserved"
-            )
+            yield Refused(f"{report.file} holds {there} rows, not the {report.rows} merged into it", "unconserved")
 
 
 def _rows_in(path: str) -> int:

@@ -82,4 +82,5 @@ def stage(batches: Sequence[Batch], key: Sequence[str], max_raw: int | None) -> 
         if max_raw is not None:
             rejected = fill_raw(rejected, batches[0].split, max_raw)
     rows = pa.Table.from_batches([batch.rows for batch in batches])
-    return encode_staged(rows, rejected, sum(batch.read for batch in batches), key)
+    read = sum(batch.read for batch in batches)
+    return encode_staged(rows, rejected, read, key, batches[0].split.number)

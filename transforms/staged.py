@@ -15,6 +15,7 @@ import struct
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,9 @@ class Footer:
     sha256: str
 
 
-def encode_staged(rows: pa.Table, rejected: pa.RecordBatch, read: int, key: Sequence[str]) -> pa.Buffer:
+def encode_staged(
+    rows: pa.Table, rejected: pa.RecordBatch, read: int, key: Sequence[str], number: int = 0
+) -> pa.Buffer:
     """Makes a staged object.
 
     Args:
@@ -62,13 +65,16 @@ def encode_staged(rows: pa.Table, rejected: pa.RecordBatch, read: int, key: Sequ
       rejected: what did not, as `schemas.rejected.SCHEMA`.
       read: records framed; `read == rows + rejected`.
       key: the key's columns; may be empty.
+      number: the split's place in the plan; see `batch_starts`.
     """
     rows = sort_rows(rows, key).unify_dictionaries().combine_chunks()
+    starts = batch_starts(rows.num_rows, number)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, rows.schema) as writer:
-        writer.write_table(rows, max_chunksize=BATCH_ROWS)
+        for start, end in pairwise([*starts, rows.num_rows]):
+            writer.write_table(rows.slice(start, end - start))
     ends = [sink.tell()]
-    for part in (rejected, sketch(rows, key)):
+    for part in (rejected, sketch(rows, key, starts)):
         with pa.ipc.new_stream(sink, part.schema) as writer:
             writer.write(part)
         ends.append(sink.tell())
@@ -87,13 +93,27 @@ def encode_staged(rows: pa.Table, rejected: pa.RecordBatch, read: int, key: Sequ
     return pa.py_buffer(b"".join([memoryview(body), text, _TAIL.pack(len(text), _MAGIC)]))
 
 
-def sketch(rows: pa.Table, key: Sequence[str]) -> pa.Table:
-    """Where each record batch of sorted rows begins, how many rows it holds, and where the last one ends."""
+def batch_starts(rows: int, number: int) -> list[int]:
+    """Where the record batches of a split begin: at 0, then every BATCH_ROWS rows after a first one of another length.
+
+    The first length differs from split to split (by the golden ratio, so evenly). Else, over splits that hold like
+    keys, all samples would fall on the same few keys, and cuts could not lie between them.
+    """
+    first = 1 + int(number * 0.6180339887 % 1 * (BATCH_ROWS - 1)) if number else BATCH_ROWS
+    return [0, *range(first, rows, BATCH_ROWS)] if rows else []
+
+
+def sketch(rows: pa.Table, key: Sequence[str], starts: Sequence[int]) -> pa.Table:
+    """Where each record batch of sorted rows begins, and where the last one ends.
+
+    Each entry carries the weight of half the rows before and half the rows after it: with all of a batch's weight at
+    its beginning, cuts over many splits would come too early, and the last range would hold far too much.
+    """
     n = rows.num_rows
-    starts = np.arange(0, n, BATCH_ROWS)
-    at = np.append(starts, n - 1) if n else starts
-    weights = np.append(np.diff(np.append(starts, n)), 0) if n else starts
-    return rows.select([*key, OFFSET]).take(pa.array(at)).append_column(WEIGHT, pa.array(weights, pa.int64()))
+    counts = np.diff([*starts, n]) if n else np.array([], np.int64)
+    at = pa.array([*starts, n - 1] if n else [], pa.int64())
+    weights = np.append(counts - counts // 2, 0) + np.append(0, counts // 2) if n else counts
+    return rows.select([*key, OFFSET]).take(at).append_column(WEIGHT, pa.array(weights, pa.int64()))
 
 
 def count_reasons(rejected: pa.RecordBatch) -> dict[str, dict[str, int]]:

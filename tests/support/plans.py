@@ -42,5 +42,5 @@ def stage_rows(plan: Plan, parts: Sequence[pa.Table], rejected: Sequence[pa.Reco
         if "_offset" not in rows.column_names:
             rows = rows.append_column("_offset", pa.array(range(0, 10 * rows.num_rows, 10), pa.int64()))
         gone = rejected[number] if rejected else EMPTY
-        staged = encode_staged(rows, gone, rows.num_rows + gone.num_rows, plan.job.contract.key)
+        staged = encode_staged(rows, gone, rows.num_rows + gone.num_rows, plan.job.contract.key, number)
         storage.put(plan.staged(number), staged)

@@ -30,7 +30,7 @@ def read_blocks(split: Split, origin: int, block_bytes: int = BLOCK_BYTES) -> It
       InputChanged: when the file is not the one that was planned.
       UnreadableInput: when the file cannot be read on, for example a truncated gzip.
     """
-    _check_unchanged(split)
+    check_unchanged(split)
     position = 0
     try:
         with _open(split) as stream:
@@ -46,7 +46,12 @@ def read_blocks(split: Split, origin: int, block_bytes: int = BLOCK_BYTES) -> It
         raise _changed(split, f"it ends at byte {position:,} of {split.size:,}")
 
 
-def _check_unchanged(split: Split) -> None:
+def check_unchanged(split: Split) -> None:
+    """Makes sure that a split's file is the one that was planned.
+
+    Raises:
+      InputChanged: when its size or mark is another, or it is gone.
+    """
     now = storage.stat(split.path)
     if now is None:
         raise _changed(split, "it is gone")

@@ -84,20 +84,23 @@ def _bools(text: pa.Array) -> tuple[pa.Array, Mask]:
 
 
 def _strings(text: pa.Array, name: str, type: pa.DataType, verdict: Verdict) -> pa.Array:
+    encoded = pa.types.is_dictionary(type)
+    if encoded and not pa.types.is_dictionary(text.type):
+        text = text.dictionary_encode()
     try:
-        return _as_strings(text, type)
+        return _as_strings(text)
     except pa.ArrowInvalid:
         rows = np.flatnonzero(_ill_formed(text))
         found = sentence(f"column {name}: ", shown(text.take(pa.array(rows))), " is not valid UTF-8")
         verdict.blame(rows, "not_utf8", found)
         # Encoded afresh: no value of a rejected row may stay behind in the dictionary.
-        plain = text.dictionary_decode() if pa.types.is_dictionary(text.type) else text
+        plain = text.dictionary_decode() if encoded else text
         sound = pc.if_else(pa.array(_ill_formed(plain)), pa.scalar(None, pa.binary()), plain)
-        return _as_strings(sound.dictionary_encode() if pa.types.is_dictionary(type) else sound, type)
+        return _as_strings(sound.dictionary_encode() if encoded else sound)
 
 
-def _as_strings(text: pa.Array, type: pa.DataType) -> pa.Array:
-    if pa.types.is_dictionary(type):
+def _as_strings(text: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(text.type):
         return pa.DictionaryArray.from_arrays(text.indices, text.dictionary.cast(pa.string()))
     return text.cast(pa.string())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from ..schemas.errors import UsageError
 
 _BOM = b"\xef\xbb\xbf"
 _WIDE = (b"\xff\xfe", b"\xfe\xff")
+_GZIP = b"\x1f\x8b"
 _STEP = 64 << 10
 MAX_BYTES = 1 << 20
 
@@ -69,6 +71,8 @@ def _first_line(file: storage.FileInfo, compression: str | None, max_bytes: int)
 def _names(path: str, line: bytes, delimiter: str) -> tuple[str, ...]:
     if line.startswith(_WIDE):
         raise UsageError(f"{path}: is UTF-16; Highbeam reads UTF-8, so convert it, for example with iconv")
+    if line.startswith(_GZIP):
+        raise UsageError(f"{path}: is gzip; write compression: gzip")
     text = line.rstrip(b"\n").removesuffix(b"\r")
     if b"\r" in text:
         raise UsageError(f"{path}: its lines end in carriage returns alone; convert them to line feeds")
@@ -82,6 +86,6 @@ def _names(path: str, line: bytes, delimiter: str) -> tuple[str, ...]:
         raise UsageError(f"{path}: the header is not valid UTF-8 ({error}); convert the file") from error
     except csv.Error as error:
         raise UsageError(f"{path}: the header cannot be read: {error}") from error
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, uses in Counter(names).items() if uses > 1):
         raise UsageError(f"{path}: the header names {', '.join(map(repr, twice))} twice; rename one of them")
     return names

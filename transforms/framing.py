@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..schemas.split import Split
-from .blocks import BLOCK_BYTES, read_blocks
+from .blocks import BLOCK_BYTES, check_unchanged, read_blocks
 
 BATCH_BYTES = 8 << 20
 """Most bytes of records in one batch, so that wide rows do not make huge ones."""
@@ -70,12 +70,17 @@ def frame_split(
 
     Yields:
       Groups of at least one record, each on a buffer of its own. Memory stays within a few blocks and groups.
+
+    Raises:
+      InputChanged: when the file is not the one that was planned, or changed meanwhile.
+      UnreadableInput: when it cannot be read to the split's end.
     """
     # Whether a record begins at `start` shows in the byte before it, so reading begins there.
     origin = max(split.start - 1, 0)
     blocks = read_blocks(split, origin, block_bytes)
     lines = frame_blocks(blocks, origin, max_record_bytes, split.start, split.end)
-    return _grouped(lines, batch_rows, batch_bytes)
+    yield from _grouped(lines, batch_rows, batch_bytes)
+    check_unchanged(split)  # not while it was read, either
 
 
 def frame_blocks(

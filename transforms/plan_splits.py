@@ -91,8 +91,9 @@ def _check_columns(path: str, header: Header, contract: Contract) -> None:
 
 
 def _lacking(name: str, source: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(source, names, 1)
-    hint = f" (is it {near[0]!r}? then write from: {near[0]})" if near else ""
+    alike = {known.strip().casefold(): known for known in names}
+    near = difflib.get_close_matches(source.strip().casefold(), alike, 1)
+    hint = f" (is it {alike[near[0]]!r}? then write from: {alike[near[0]]})" if near else ""
     return f"{source!r}{'' if source == name else f' for column {name}'}{hint}"
 
 

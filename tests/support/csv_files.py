@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,7 +43,7 @@ def cut(split: Split, at: list[int]) -> list[Split]:
     """Cuts a split at some offsets within its range."""
     assert split.end is not None
     bounds = sorted({split.start, split.end, *(offset for offset in at if split.start < offset < split.end)})
-    ranges = zip(bounds, bounds[1:], strict=False)
+    ranges = itertools.pairwise(bounds)
     return [
         Split(n, split.path, split.file, split.size, split.mark, start, end, None, split.header)
         for n, (start, end) in enumerate(ranges)

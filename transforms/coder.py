@@ -13,7 +13,7 @@ from ..schemas.batch import Batch
 from ..schemas.split import Split
 
 
-class SplitCoder(coders.Coder):  # type: ignore[misc]
+class SplitCoder(coders.Coder):
     """A Split as JSON."""
 
     def encode(self, value: Split) -> bytes:
@@ -33,7 +33,7 @@ class SplitCoder(coders.Coder):  # type: ignore[misc]
         return Split
 
 
-class BatchCoder(coders.Coder):  # type: ignore[misc]
+class BatchCoder(coders.Coder):
     """A Batch as Arrow IPC streams behind a JSON header; a slice carries only its own rows.
 
     Not deterministic: a Batch is never a key.

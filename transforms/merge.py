@@ -198,7 +198,7 @@ def _is_done(plan: Plan, path: str) -> bool:
 
 
 @dataclass(eq=False)  # not frozen: Beam keeps a label and hints on it
-class Merge(beam.PTransform):  # type: ignore[misc]
+class Merge(beam.PTransform):
     """Plans the ranges when everything is staged, then merges each.
 
     Takes a PCollection[str], the ids of the splits staged; they are only a barrier, since staged objects are opened by

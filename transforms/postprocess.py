@@ -15,7 +15,7 @@ from . import coder as _  # noqa: F401 - registers the coders
 
 
 @dataclass(eq=False)  # not frozen: Beam keeps a label and hints on it
-class Postprocess(beam.PTransform):  # type: ignore[misc]
+class Postprocess(beam.PTransform):
     """Gives the user's function the last word on predictions.
 
     Takes and gives a PCollection[Batch]; rows the function fails on, and those whose result is out of bounds, become
@@ -38,7 +38,7 @@ class Postprocess(beam.PTransform):  # type: ignore[misc]
         return batches | beam.ParDo(_Postprocess(self)).with_input_types(Batch).with_output_types(Batch)
 
 
-class _Postprocess(beam.DoFn):  # type: ignore[misc]
+class _Postprocess(beam.DoFn):
     def __init__(self, step: Postprocess) -> None:
         self._reference, self._folder, self._columns, self._key = step.reference, step.folder, step.columns, step.key
 

@@ -18,7 +18,7 @@ from .tables import delta, rejects
 
 
 @dataclass(eq=False)  # not frozen: Beam keeps a label and hints on it
-class Publish(beam.PTransform):  # type: ignore[misc]
+class Publish(beam.PTransform):
     """Publishes when everything is merged.
 
     Takes a PCollection[str], the merge reports; gives a PCollection[str] of one element, the manifest's path. It hangs

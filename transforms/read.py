@@ -19,7 +19,7 @@ from .staged import is_staged
 
 
 @dataclass(eq=False)  # not frozen: Beam keeps a label and hints on it
-class Read(beam.PTransform):  # type: ignore[misc]
+class Read(beam.PTransform):
     """Reads splits, those that are not staged yet.
 
     Takes a PCollection[Split]; gives a PCollection[Batch], for every split at least one, in order, the last marked.
@@ -36,7 +36,7 @@ class Read(beam.PTransform):  # type: ignore[misc]
         return splits | beam.ParDo(_Read(self.plan_path)).with_input_types(Split).with_output_types(Batch)
 
 
-class _Read(beam.DoFn):  # type: ignore[misc]
+class _Read(beam.DoFn):
     def __init__(self, plan_path: str) -> None:
         self._plan_path = plan_path
 

@@ -18,7 +18,7 @@ from .staged import encode_staged
 
 
 @dataclass(eq=False)  # not frozen: Beam keeps a label and hints on it
-class Stage(beam.PTransform):  # type: ignore[misc]
+class Stage(beam.PTransform):
     """Stages scored splits.
 
     Takes a PCollection[Batch] whose Batches of one split follow each other; gives a PCollection[str], the ids of the
@@ -36,7 +36,7 @@ class Stage(beam.PTransform):  # type: ignore[misc]
         return batches | beam.ParDo(_Stage(self.plan_path)).with_input_types(Batch).with_output_types(str)
 
 
-class _Stage(beam.DoFn):  # type: ignore[misc]
+class _Stage(beam.DoFn):
     def __init__(self, plan_path: str) -> None:
         self._plan_path = plan_path
 

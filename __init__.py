@@ -15,35 +15,33 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from .pipelines.analyze import analyze
-    from .pipelines.check import check
-    from .pipelines.in_memory import predict
-    from .pipelines.lookup import lookup
-    from .pipelines.package import package
-    from .pipelines.rejects import rejects
-    from .pipelines.run import run
-    from .pipelines.runs import runs
-    from .schemas.batch import Batch
-    from .schemas.errors import (
-        HighbeamError,
-        InputChanged,
-        JobError,
-        NotAvailable,
-        Refused,
-        Superseded,
-        Unpublished,
-        UnreadableInput,
-        UsageError,
-    )
-    from .schemas.job import Job
-    from .schemas.job_file import load_job
-    from .schemas.split import Split
-    from .transforms.merge import Merge
-    from .transforms.publish import Publish
-    from .transforms.read import Read
-    from .transforms.stage import Stage
-    from .transforms.validate import Validate
+if TYPE_CHECKING:  # `as` says to type checkers that the name is public
+    from .pipelines.analyze import analyze as analyze
+    from .pipelines.check import check as check
+    from .pipelines.in_memory import predict as predict
+    from .pipelines.lookup import lookup as lookup
+    from .pipelines.package import package as package
+    from .pipelines.rejects import rejects as rejects
+    from .pipelines.run import run as run
+    from .pipelines.runs import runs as runs
+    from .schemas.batch import Batch as Batch
+    from .schemas.errors import HighbeamError as HighbeamError
+    from .schemas.errors import InputChanged as InputChanged
+    from .schemas.errors import JobError as JobError
+    from .schemas.errors import NotAvailable as NotAvailable
+    from .schemas.errors import Refused as Refused
+    from .schemas.errors import Superseded as Superseded
+    from .schemas.errors import Unpublished as Unpublished
+    from .schemas.errors import UnreadableInput as UnreadableInput
+    from .schemas.errors import UsageError as UsageError
+    from .schemas.job import Job as Job
+    from .schemas.job_file import load_job as load_job
+    from .schemas.split import Split as Split
+    from .transforms.merge import Merge as Merge
+    from .transforms.publish import Publish as Publish
+    from .transforms.read import Read as Read
+    from .transforms.stage import Stage as Stage
+    from .transforms.validate import Validate as Validate
 
 __version__ = "0.1.0"
 

@@ -34,7 +34,7 @@ lint: setup  ## ruff, mypy --strict and hadolint
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy -p highbeam
-	$(PY) -m mypy setup.py tests examples benchmarks
+	$(PY) -m mypy setup.py tests examples benchmarks docs
 	$(VENV)/bin/hadolint Dockerfile
 
 bench: setup  ## Highbeam against a hand-written loop and row-by-row Beam; ROWS=10000000

@@ -202,6 +202,27 @@ def test_a_killed_run_resumes_to_the_same_bytes(job: Any, monkeypatch: pytest.Mo
     assert file_digests(job) == file_digests(undisturbed)
 
 
+def test_splits_are_staged_as_they_are_read_and_not_at_the_end(job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    put, read_split = storage.put, highbeam.transforms.read.read_split
+    begun: list[int] = []
+    begun_when_staged: list[int] = []
+
+    def noting_put(path: str, data: Any) -> None:
+        put(path, data)
+        if path.endswith(".staged"):
+            begun_when_staged.append(len(begun))
+
+    def noting_read(split: Any, plan: Any) -> Any:
+        begun.append(split.number)
+        return read_split(split, plan)
+
+    monkeypatch.setattr("highbeam.storage.put", noting_put)
+    monkeypatch.setattr("highbeam.transforms.read.read_split", noting_read)
+    manifest = highbeam.run(job, DAY, beam_flags=["--direct_num_workers=2"])
+    assert len(begun_when_staged) == manifest.splits
+    assert all(read <= staged + 2 for staged, read in enumerate(begun_when_staged, 1)), begun_when_staged
+
+
 def test_a_file_changed_under_the_run_is_refused(job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     make_plan = run_module.make_plan
 

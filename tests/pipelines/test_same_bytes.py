@@ -1,0 +1,95 @@
+"""The same input gives the same data files, byte for byte, whoever runs the pipeline and with how many workers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+import highbeam
+from highbeam.schemas.layout import layout
+
+from tests.support.jobs import DAY, csv_lines, make_job, save_model, shuffled, write_night
+
+N = 60_000
+PRISM = os.environ.get("HIGHBEAM_PRISM", "")
+needs_prism = pytest.mark.skipif(not PRISM, reason="HIGHBEAM_PRISM does not name Beam's Prism runner")
+
+WAYS = [
+    pytest.param(["--direct_num_workers=1"], id="1 worker"),
+    pytest.param(["--direct_num_workers=2"], id="2 workers"),
+    pytest.param(["--direct_num_workers=4"], id="4 workers"),
+    pytest.param(["--direct_running_mode=in_memory"], id="in memory"),
+    pytest.param(["--direct_running_mode=multi_processing", "--direct_num_workers=2"], id="processes"),
+    pytest.param(["--runner=PrismRunner", f"--prism_location={PRISM}"], id="prism", marks=needs_prism),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("same")
+    keys = [k // 2 for k in shuffled(N)]  # every key twice, in files apart
+    for number in range(3):
+        write_night(folder, csv_lines(keys[number::3]), name=f"{number}.csv")
+    save_model(folder, 1)
+    return folder
+
+
+def run(folder: Path, name: str, *flags: str, overrides: tuple[str, ...] = ()) -> tuple[highbeam.Job, dict[str, str]]:
+    """Runs into a table of its own; gives the job and the digests of the data files by name."""
+    job = make_job(folder, model=False, overrides=[f"output.delta.path=tables/{name}", *overrides])
+    manifest = highbeam.run(job, DAY, beam_flags=flags)
+    assert (manifest.status, manifest.predicted) == ("published", N), manifest.message
+    table = Path(layout(job).table)
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in table.glob("date=*/*.parquet")}
+    assert set(files) == {file.rpartition("/")[2] for file in manifest.files}
+    return job, files
+
+
+@pytest.fixture(scope="module")
+def expected(folder: Path) -> dict[str, str]:
+    return run(folder, "expected")[1]
+
+
+@pytest.mark.parametrize("flags", WAYS)
+def test_same_bytes_however_it_runs(folder: Path, expected: dict[str, str], flags: list[str]) -> None:
+    name = hashlib.sha256(" ".join(flags).encode()).hexdigest()[:8]
+    assert run(folder, name, *flags)[1] == expected
+
+
+def test_same_bytes_after_a_kill(folder: Path, expected: dict[str, str]) -> None:
+    job = make_job(folder, model=False, overrides=["output.delta.path=tables/killed"])
+    command = [sys.executable, "-m", "highbeam.cli", "run", str(folder), "--date", DAY]
+    command += ["--set", "output.delta.path=tables/killed", "--", "--direct_num_workers=1"]
+    staging = Path(layout(job).state) / "staging"
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while process.poll() is None and len(list(staging.glob("*/*.staged"))) < 2:
+        time.sleep(0.002)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert 2 <= len(list(staging.glob("*/*.staged"))) < highbeam.check(job, DAY).splits
+    assert not highbeam.runs(job)
+    assert run(folder, "killed")[1] == expected
+
+
+def test_same_predictions_across_split_sizes(folder: Path) -> None:
+    tables = {}
+    for size in (64 << 10, 1 << 20, 64 << 20):
+        job, _ = run(folder, f"split-{size}", overrides=(f"source.split_size={size}",))
+        tables[size] = DeltaTable(layout(job).table).to_pyarrow_table(columns=["k", "y", "g", "_file", "_offset"])
+    first = next(iter(tables.values()))
+    keys = first.sort_by([("k", "ascending"), ("_file", "ascending"), ("_offset", "ascending")])
+    assert first.equals(keys)
+    for table in tables.values():
+        assert table.drop_columns(["y"]).equals(first.drop_columns(["y"]))
+        np.testing.assert_allclose(table["y"].to_numpy(), first["y"].to_numpy(), rtol=1e-6)
+    assert pa.compute.count_distinct(first["k"]).as_py() == N // 2

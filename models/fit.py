@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
+import pyarrow as pa
 
-from ..schemas.contract import Contract
+from ..schemas.contract import Column, Contract
 from ..schemas.features import features
 from ..schemas.types import parse_type
 from .fit_rows import FitRow
@@ -65,7 +65,7 @@ def fit(
         names = graph.needed([one.feature for one in links])
         wanted = {name: spec for name, spec in sorted(graph.inputs.items()) if name in names}
         rows = [*_raw_rows(contract, graph, wanted), *linked]
-    feeds = [_feed(contract, name, spec) for name, spec in wanted.items() if name in features(contract)]
+    feeds = [feed(contract, name, spec) for name, spec in wanted.items() if name in features(contract)]
     rows = [*_strays(signature, mapping), *rows]
     return Fit(graph, signature, tuple(outputs), tuple(feeds), tuple(links), tuple(rows))
 
@@ -82,10 +82,15 @@ def _columns_as_specs(contract: Contract, signature: Graph, mapping: Mapping[str
     wanted = {mapping.get(tensor, tensor): spec.dtype.name for tensor, spec in signature.inputs.items()}
     specs = {}
     for name, feature in features(contract).items():
-        column = contract.columns[name]
-        own = np.dtype(parse_type(column.cast or column.type).item.to_pandas_dtype()).name
-        specs[name] = type_spec(replace(feature, dtype=own) if wanted.get(name) == own else feature)
+        own = _own_dtype(contract.columns[name])
+        specs[name] = type_spec(feature, own if wanted.get(name) == own else None)
     return specs
+
+
+def _own_dtype(column: Column) -> str:
+    """TensorFlow's name of a column's own type, before widening."""
+    item = parse_type(column.cast or column.type).item
+    return {pa.float32(): "float32", pa.float64(): "float64"}.get(item, str(item))
 
 
 def _direct_row(contract: Contract, row: FitRow) -> FitRow:
@@ -134,7 +139,7 @@ def _column_text(contract: Contract, name: str) -> str:
     return f"{column.type}{size}{cast}" + (" or null" if column.nullable and column.default is None else "")
 
 
-def _feed(contract: Contract, name: str, spec: Any) -> Feed:
+def feed(contract: Contract, name: str, spec: Any) -> Feed:
     """How a column travels to an input of that spec."""
     feature, column = features(contract)[name], contract.columns[name]
     listed = parse_type(column.cast or column.type).is_list

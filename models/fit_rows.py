@@ -27,6 +27,11 @@ class FitRow:
     problem: str = ""
 
 
+def problems(rows: Sequence[FitRow]) -> list[str]:
+    """What does not fit, one sentence each."""
+    return [row.problem for row in rows if row.problem]
+
+
 def table(rows: Sequence[FitRow]) -> list[str]:
     """The rows as aligned lines of text, with a heading."""
     lines = [("name", "contract", "transform graph", "signature", "")]

@@ -185,6 +185,8 @@ def _plain(name: str, wanted: Prediction, spec: Any, folder: str) -> PredictionC
     if item != own and item not in _WIDER.get(own, ()):
         choices = ", ".join((own, *_WIDER.get(own, ())))
         raise UsageError(f"type {wanted.type} cannot be made from {spec_text(spec)}; publish it as {choices}")
+    if (wanted.min is not None or wanted.max is not None) and item in ("string", "binary", "bool"):
+        raise UsageError(f"min and max need numbers, the tensor is {spec_text(spec)}")
     size = wanted.size or (spec.shape[1] if form == "list" and spec.shape.rank == 2 else None)
     return PredictionColumn(name, wanted.tensor, typed.arrow, form, size, wanted.min, wanted.max, wanted.allow_nan)
 

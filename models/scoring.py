@@ -11,7 +11,7 @@ from ..schemas.contract import Contract
 from ..schemas.errors import UsageError
 from ..schemas.job import Job, Prediction
 from ..schemas.job_rules import published_inputs
-from .fit_rows import FitRow, table
+from .fit_rows import FitRow, problems, table
 from .predictions import PredictionColumn, prediction_schema
 
 
@@ -73,7 +73,7 @@ class Examined:
     @property
     def problems(self) -> list[str]:
         """What does not fit, one sentence each."""
-        return [row.problem for row in self.rows if row.problem]
+        return problems(self.rows)
 
     def required(self) -> Scoring:
         """What to score with.

@@ -36,9 +36,9 @@ def type_specs(contract: Contract) -> dict[str, Any]:
     return {name: type_spec(feature) for name, feature in features(contract).items()}
 
 
-def type_spec(feature: Feature) -> Any:
-    """One feature as the spec of its batched tensor."""
-    dtype = tf.as_dtype(feature.dtype)
+def type_spec(feature: Feature, dtype_name: str | None = None) -> Any:
+    """One feature as the spec of its batched tensor, if need be in another type than the feature's."""
+    dtype = tf.as_dtype(dtype_name or feature.dtype)
     if feature.kind == "varlen":
         return tf.SparseTensorSpec([None, None], dtype)
     if feature.kind == "ragged":

@@ -39,14 +39,15 @@ I = tf.TensorSpec([None], tf.int64)  # noqa: E741
 def scorer_of(
     folder: str,
     contract: Contract,
-    predictions: Mapping[str, Mapping[str, Any]] | None = None,
+    said: Mapping[str, Mapping[str, Any]] | None = None,
     transform: str | None = None,
     labels: str = "",
     **model: Any,
 ) -> Scorer:
-    declared = predictions and {name: Prediction(**said) for name, said in predictions.items()}
+    """A model ready to score; `said` is the job's `predictions`, and `labels` the folder of its files."""
+    declared = {name: Prediction(**prediction) for name, prediction in said.items()} if said else None
     backend = framework("tensorflow")
-    return load(backend.examine(Model(folder, transform, contract, **model), declared or None, labels, []).required())
+    return load(backend.examine(Model(folder, transform, contract, **model), declared, labels, []).required())
 
 
 def flaw(x: Any, value: float, message: str) -> Any:
@@ -294,7 +295,8 @@ def test_the_best_come_first_and_of_equals_the_lower_index(tmp_path: Path) -> No
 
 
 NOT_ONE_FOR_ONE: list[tuple[Callable[[Any], Any], dict[str, Any], str]] = [
-    (lambda x: {"y": tf.boolean_mask(tf.reduce_sum(x, keepdims=True), [True])}, {}, r"shape \[1\] for 3 rows; the model must give one scalar"),
+    (lambda x: {"y": tf.boolean_mask(tf.reduce_sum(x, keepdims=True), [True])}, {},
+     r"shape \[1\] for 3 rows; the model must give one scalar for each row"),
     (lambda x: {"y": tf.boolean_mask(x, x > 1)}, {}, r"shape \[2\] for 3 rows"),
     (lambda x: {"y": tf.boolean_mask(tf.as_string(x), x > 1)}, {}, r"shape \[2\] for 3 rows"),
     (lambda x: {"y": tf.tile(x[:, None], [1, tf.size(x)])}, {"type": "list<float32>", "size": 2},
@@ -393,5 +395,5 @@ def test_a_failure_of_the_model_blames_no_row(tmp_path: Path, error: type[Except
         return {"y": y}
 
     scorer = scorer_of(saved_model(tmp_path, model, x=F), COLUMNS)
-    with pytest.raises(HighbeamError, match="the model failed, and no row is to blame: .*no kernel for this machine"):
+    with pytest.raises(HighbeamError, match=r"the model failed, and no row is to blame: .*no kernel for this machine"):
         score_batch(batch_of(rows([1, 2])), scorer, ["k"], [])

@@ -21,7 +21,7 @@ from highbeam.schemas.split import Split
 SPLIT = Split(0, "/data/a.csv", "a.csv", 10**6, "m", 0, 10**6)
 
 
-def contract_of(columns: Mapping[str, str | Mapping[str, Any]], key: Sequence[str] = ()) -> Contract:
+def contract_of(columns: Mapping[str, Any], key: Sequence[str] = ()) -> Contract:
     """A contract in job.yaml's words: `name: type`, or `name: {type: …}`."""
     full = {name: {"type": spec} if isinstance(spec, str) else dict(spec) for name, spec in columns.items()}
     return Contract({name: Column(**spec) for name, spec in full.items()}, tuple(key))

@@ -12,7 +12,7 @@ from ..schemas.dates import resolve_date
 from ..schemas.job import Job, Prediction
 from ..schemas.layout import layout
 from ..transforms.plan_splits import plan_splits
-from .beam_options import pipeline_options
+from .beam_options import pipeline_options, runner_of
 from .planning import settle
 
 
@@ -72,7 +72,7 @@ def check(job: Job, date: str | None = None) -> Report:
     Raises:
       UsageError: everything that is wrong.
     """
-    pipeline_options(job.beam)
+    runner_of(pipeline_options(job.beam))
     night = resolve_date(date) if date else None
     splits = plan_splits(job.source, job.contract, job.folder, night) if night else []
     settled = settle(job)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -181,3 +182,20 @@ def test_an_empty_night_publishes_an_empty_partition(tmp_path: Path) -> None:
     manifest = Manifest.from_json(storage.read(publish(plan.path, merged(plan))))
     assert (manifest.status, manifest.read) == ("published", 0)
     assert delta.dates(plan.layout.table) == ["2013-12-01"]
+
+
+def test_eight_dates_published_at_once_all_stand(tmp_path: Path) -> None:
+    plans = []
+    for day in range(1, 9):
+        plan = dataclasses.replace(plan_of(tmp_path, 1), date=f"2013-12-0{day}", score_id=f"{day:016x}")
+        storage.put(plan.path, plan.to_json())
+        stage_rows(plan, [part([day, 100 + day])])
+        plans.append((plan, merged(plan)))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda planned: publish(planned[0].path, planned[1]), plans))
+    table = plans[0][0].layout.table
+    assert delta.dates(table) == [plan.date for plan, _ in plans]
+    for plan, _ in plans:
+        now = delta.current(table, plan.date)
+        assert now is not None
+        assert (now.run_id, now.rows) == (plan.run_id, 2)

@@ -1,0 +1,154 @@
+"""Whole commands, as a shell sees them: what they print and how they end."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from highbeam.cli import main
+
+from tests.support.jobs import DAY, JOB, csv_lines, make_job, save_model, write_night
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    lines = csv_lines(range(1000))
+    lines[7] = "-7,b,1.75"
+    write_night(tmp_path, [*lines, "12O,a,1"])
+    make_job(tmp_path)
+    return tmp_path
+
+
+def output(capsys: pytest.CaptureFixture) -> str:
+    return str(capsys.readouterr().out)
+
+
+def test_a_night_from_check_to_lookup(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    job = str(folder / "job.yaml")
+    assert main(["check", job, "--date", DAY]) == 0
+    shown = output(capsys)
+    assert "doubling: no problem found" in shown
+    assert "y: {tensor: y, type: float32}" in shown
+    assert "2013-12-01: 1 files" in shown
+
+    assert main(["run", job, "--date", DAY, "--", "--direct_num_workers=1"]) == 0
+    shown = output(capsys)
+    assert "doubling 2013-12-01: published" in shown
+    assert "read              1,001" in shown
+    assert "bad_value 1" in shown
+
+    assert main(["run", job, "--date", DAY, "--json"]) == 0
+    record = json.loads(output(capsys))
+    assert {name: record[name] for name in ("status", "read", "predicted", "rejected", "attempt", "model")} == {
+        "status": "already_published",
+        "read": 1001,
+        "predicted": 1000,
+        "rejected": 1,
+        "attempt": 1,
+        "model": {"name": "models", "version": "1"},
+    }
+    assert {"run_id", "job", "date", "output", "seconds"} <= set(record)
+
+    assert main(["rejects", job]) == 0
+    assert "data/2013-12-01/a.csv at byte" in output(capsys)
+    assert main(["rejects", job, "--json"]) == 0
+    reject = json.loads(output(capsys))
+    assert (reject["stage"], reject["reason"], reject["raw"], reject["key"]) == ("read", "bad_value", "12O,a,1", None)
+
+    assert main(["runs", job, "--json"]) == 0
+    assert json.loads(output(capsys))["current"] is True
+    assert main(["runs", job]) == 0
+    assert "published" in output(capsys)
+
+    assert main(["lookup", job, "3", "55555", "--", "-7"]) == 0
+    found = [json.loads(line) for line in output(capsys).splitlines()]
+    assert [(line["key"], line["found"]) for line in found] == [(3, True), (55555, False), (-7, True)]
+    assert found[0]["row"]["y"] == 2.5
+    assert found[0]["date"] == DAY
+
+
+def test_lookup_takes_keys_from_a_file(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    job = str(folder)
+    assert main(["lookup", job, "3"]) == 2
+    assert "no night is published yet" in capsys.readouterr().err
+    assert main(["run", job, "--date", DAY]) == 0
+    (folder / "keys").write_text("3\n\n4\n")
+    output(capsys)
+    assert main(["lookup", job, "--keys-from", str(folder / "keys"), "--all-dates"]) == 0
+    assert len(output(capsys).splitlines()) == 2
+    for wrong, message in [
+        (["x3"], "key 'x3' is not a int64"),
+        ([], "no key given"),
+        (["3", "--date", "2013-12-31"], "the newest published night is 2013-12-01"),
+        (["3", "--date", "1.12.2013"], "write YYYY-MM-DD, today or yesterday"),
+        (["3", "--date", DAY, "--all-dates"], "exclude each other"),
+        (["--keys-from", "/nowhere"], "cannot be read"),
+    ]:
+        assert main(["lookup", job, *wrong]) == 2
+        assert message in capsys.readouterr().err
+
+
+WRONG = {
+    "unknown key": (JOB.replace("split_size", "splitsize"), "job.yaml:4: source.splitsize: unknown key; did you mean"),
+    "wrong type": (JOB.replace("65536", "often"), "job.yaml:4: source.split_size: "),
+    "missing file": (JOB.replace("*.csv", "none.csv"), "none.csv: no such file"),
+    "missing column": (JOB.replace("x: {", "weight: {"), "weight"),
+    "no SavedModel": (JOB.replace("path: models", "path: elsewhere"), "holds no complete model|does not exist"),
+    "no such version": (JOB.replace("path: models", "path: models, version: 7"), "models/7 does not exist"),
+    "no such signature": (JOB.replace("path: models", "path: models, signature: other"), "no signature 'other'"),
+    "wrong dtype": (JOB.replace("x: {type: float32, min: 0}", "x: string"), "x"),
+    "no such output": (JOB + "predictions: {p: {tensor: nope}}\n", "no output 'nope'"),
+    "no such runner": (JOB + "beam: {runner: NoSuchRunner}\n", "NoSuchRunner"),
+    "unknown option": (JOB + "beam: {direct_num_wrkers: 2}\n", "did you mean direct_num_workers?"),
+    "no postprocess": (JOB + "postprocess: post.py:fn\npredictions: {y: {tensor: y}}\n", "there is no file"),
+    "not ready": (JOB.replace("split_size: 65536", "ready: data/_SUCCESS"), "_SUCCESS"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_job_ends_with_2_and_one_message(folder: Path, what: str, capsys: pytest.CaptureFixture) -> None:
+    text, message = WRONG[what]
+    (folder / "job.yaml").write_text(text)
+    for command in (["check", str(folder), "--date", DAY], ["run", str(folder), "--date", DAY]):
+        assert main(command) == 2
+        printed = capsys.readouterr()
+        assert re.search(message, printed.err), printed.err
+        assert "Traceback" not in printed.err
+        assert printed.out == ""
+    assert not (folder / "table").exists()
+
+
+def test_a_lost_output_column_ends_with_2(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["run", str(folder), "--date", DAY]) == 0
+    (folder / "job.yaml").write_text(JOB.replace("passthrough: [g]", "passthrough: []"))
+    assert main(["run", str(folder), "--date", DAY]) == 2
+    assert "column g is in the table and no longer in the job" in capsys.readouterr().err
+
+
+def test_refusals_end_with_3(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    strict = ["--set", "rejects.max_fraction=0"]
+    assert main(["run", str(folder), "--date", DAY, *strict]) == 3
+    assert "more than rejects.max_fraction: 0" in output(capsys)
+    assert main(["run", str(folder), "--date", DAY, *strict, "--json"]) == 3
+    assert json.loads(output(capsys))["status"] == "refused"
+    assert main(["run", str(folder), "--date", DAY, "--dry-run", *strict]) == 3
+    assert main(["run", str(folder), "--date", DAY, "--dry-run"]) == 0
+    assert "dry run" in output(capsys)
+
+
+def test_model_version_flag_rolls_back(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    save_model(folder, 2, factor=5.0)
+    assert main(["run", str(folder), "--date", DAY, "--json"]) == 0
+    assert json.loads(output(capsys))["model"]["version"] == "2"
+    assert main(["run", str(folder), "--date", DAY, "--json", "--model-version", "1"]) == 0
+    assert json.loads(output(capsys))["attempt"] == 2
+    assert main(["run", str(folder), "--date", DAY, "--json", "--model-version", "published"]) == 0
+    assert json.loads(output(capsys))["status"] == "already_published"
+
+
+def test_detach_needs_another_runner(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["run", str(folder), "--date", DAY, "--detach"]) == 2
+    assert "--detach needs a runner on other machines" in capsys.readouterr().err

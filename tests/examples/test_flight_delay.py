@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 
-from examples.flight_delay import make_data
+from examples.flight_delay import demo, make_data
 from highbeam import load_job
 from highbeam.schemas.batch import Batch
 from highbeam.schemas.contract import Contract
@@ -142,3 +142,10 @@ def test_more_damage_than_rows_and_an_unknown_night_are_refused(tmp_path: Path) 
         make_data.damage([make_data.NIGHTLY, "1,AA,1,,JFK,BOS,187,12,1,7,1,1"], 2)
     with pytest.raises(SystemExit, match="2014-01-01"):
         make_data.make(tmp_path, 1, "2014-01-01")
+
+
+def test_the_readme_shows_every_command_of_the_demo_in_its_order() -> None:
+    readme = (Path(demo.__file__).parent / "README.md").read_text("utf-8")
+    shown = [line.removeprefix("    $ ") for line in readme.splitlines() if line.startswith("    $ ")]
+    ran = [command for _, command in demo.STEPS]
+    assert [command for command in shown if command in ran] == ran

@@ -102,9 +102,8 @@ def _already_published(plan: Plan) -> Manifest:
 def _launch(
     plan: Plan, scoring: Scoring, options: PipelineOptions, detach: bool, progress: Callable[[Progress], None] | None
 ) -> Manifest:
+    pipeline = beam.Pipeline(runner=runner_of(options), options=options)
     storage.put(plan.path, plan.to_json())
-    runner = runner_of(options)
-    pipeline = beam.Pipeline(runner=runner, options=options)
     build(pipeline, plan, scoring, raise_refusal=detach)
     if detach:
         pipeline.run()

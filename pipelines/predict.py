@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -64,15 +65,40 @@ def splits_of(plan_path: str) -> Iterator[Split]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """A Beam main that Airflow's BeamRunPythonPipelineOperator can start. Returns the exit status."""
-    from .run import run_from_flags
+    """A plain Beam main: `--job`, `--date` and the like are ours, all other flags are Beam's.
 
-    return run_from_flags(sys.argv[1:] if argv is None else argv)
+    Args:
+      argv: the flags; the process's own when None.
+
+    Returns:
+      The exit status: 0 published, 2 found wrong before launch, 3 refused, 1 anything else.
+    """
+    from ..schemas.errors import HighbeamError
+    from ..schemas.job_file import load_job
+    from .run import run
+
+    ours, beam_flags = _parser().parse_known_args(argv)
+    try:
+        job = load_job(ours.job, ours.set)
+        manifest = run(job, ours.date, force=ours.force, detach=ours.detach, beam_flags=beam_flags)
+    except HighbeamError as error:
+        sys.stderr.write(f"highbeam: {error}\n")
+        return error.exit_code
+    sys.stdout.write(manifest.to_json().decode() + "\n")
+    return manifest.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m highbeam.pipelines.predict", allow_abbrev=False)
+    parser.add_argument("--job", required=True, help="job.yaml, or the folder it lies in")
+    parser.add_argument("--date", required=True, help="YYYY-MM-DD, today or yesterday")
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE, overrides a value of the job")
+    parser.add_argument("--force", action="store_true", help="publish again what is published already")
+    parser.add_argument("--detach", action="store_true", help="submit and return")
+    return parser
 
 
 if __name__ == "__main__":
-    from highbeam.pipelines.predict import (
-        main as imported_main,
-    )  # so that nothing pickled belongs to __main__
+    from highbeam.pipelines.predict import main as imported_main  # so that nothing pickled belongs to __main__
 
     sys.exit(imported_main())

@@ -152,3 +152,14 @@ def test_model_version_flag_rolls_back(folder: Path, capsys: pytest.CaptureFixtu
 def test_detach_needs_another_runner(folder: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["run", str(folder), "--date", DAY, "--detach"]) == 2
     assert "--detach needs a runner on other machines" in capsys.readouterr().err
+
+
+def test_a_plain_beam_main(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    from highbeam.pipelines.predict import main as beam_main
+
+    flags = [f"--job={folder}", f"--date={DAY}", "--runner=FnApiRunner", "--direct_num_workers=1"]
+    assert beam_main(flags) == 0
+    assert json.loads(output(capsys))["status"] == "published"
+    assert beam_main([*flags, "--direct_num_workrs=1"]) == 2
+    assert "did you mean direct_num_workers?" in capsys.readouterr().err
+    assert beam_main([*flags, "--set=rejects.max_fraction=0", "--force"]) == 3

@@ -18,7 +18,7 @@ from ..schemas.keys import key_text
 from ..schemas.order import count_before, rows_before, sort_rows
 from ..schemas.plan import Plan, load_plan
 from ..schemas.rejected import EMPTY, rejects
-from .published import published_schema
+from .published import PARTITION, published_schema
 from .ranges import SPLIT, Part, Ranges, order_columns, plan_ranges
 from .raw import fill_raw
 from .staged import Staged
@@ -128,30 +128,42 @@ def settle_duplicates(rows: pa.Table, plan: Plan) -> tuple[pa.Table, pa.Table, t
 
 
 def _count(rows: pa.Table) -> dict[str, int]:
-    numbers, counts = np.unique(rows[SPLIT].to_numpy(), return_counts=True)
-    return {str(number): int(count) for number, count in zip(numbers, counts, strict=True)}
+    counts = np.bincount(rows[SPLIT].to_numpy())
+    return {str(number): int(counts[number]) for number in np.flatnonzero(counts)}
 
 
 def _publishable(rows: pa.Table, plan: Plan) -> pa.Table:
-    """Adds the columns that tell where a prediction came from."""
-    schema, n = published_schema(plan.job), rows.num_rows
-    files = pa.DictionaryArray.from_arrays(
-        pc.cast(rows[SPLIT].combine_chunks(), pa.int32()),
-        pa.array([split.file for split in plan.splits], pa.string()),
-    ).cast(pa.string())
+    """Adds the columns that tell where a prediction came from, each distinct text once."""
     added: Mapping[str, pa.Array] = {
-        "_run_id": pa.repeat(plan.run_id, n),
-        "_model_version": pa.repeat(plan.model["version"], n),
-        "_file": files,
+        "_run_id": _constant(plan.run_id, rows.num_rows),
+        "_model_version": _constant(str(plan.model["version"]), rows.num_rows),
+        "_file": _files(rows[SPLIT].combine_chunks(), plan),
     }
-    columns = [added[name] if name in added else rows[name] for name in schema.names if name != "date"]
-    return pa.table(columns, names=[name for name in schema.names if name != "date"]).cast(
-        pa.schema([field for field in schema if field.name != "date"])
-    )
+    names = [name for name in published_schema(plan.job).names if name != PARTITION]
+    return pa.table([added[name] if name in added else rows[name] for name in names], names)
+
+
+def _constant(text: str, rows: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), [text])
+
+
+def _files(splits: pa.Array, plan: Plan) -> pa.Array:
+    """The file of each row; a dictionary of the files in this range alone, so that the bytes depend on nothing else."""
+    present = np.flatnonzero(np.bincount(splits.to_numpy(), minlength=len(plan.splits)))
+    names = sorted({plan.splits[number].file for number in present})
+    place = np.zeros(len(plan.splits), np.int32)
+    for number in present:
+        place[number] = names.index(plan.splits[number].file)
+    return pa.DictionaryArray.from_arrays(pa.array(place[splits.to_numpy()]), pa.array(names, pa.string()))
 
 
 def _write(rows: pa.Table, plan: Plan, number: int) -> tuple[str, int]:
-    """Writes the data file under a name that carries its digest; (path relative to the table, bytes)."""
+    """Writes the data file under a name that carries its digest; (path relative to the table, bytes).
+
+    Statistics stand for what the table is searched by: the key, and the run and model a file is of.
+    """
+    rows = rows.cast(_stored(rows.schema, plan))
+    texts = [field.name for field in rows.schema if _is_text(field.type)]
     integers = [field.name for field in rows.schema if pa.types.is_integer(field.type)]
     with storage.writer(plan.layout.partition(plan.date)) as sink:
         pq.write_table(
@@ -159,13 +171,24 @@ def _write(rows: pa.Table, plan: Plan, number: int) -> tuple[str, int]:
             sink.file,
             row_group_size=ROW_GROUP_ROWS,
             compression="zstd",
-            use_dictionary=[f.name for f in rows.schema if pa.types.is_string(f.type)] or False,
+            use_dictionary=texts or False,
             column_encoding=dict.fromkeys(integers, "DELTA_BINARY_PACKED") or None,
+            write_statistics=[*plan.job.contract.key, "_run_id", "_model_version"],
             store_schema=False,
         )
         name = plan.layout.data_file(plan.date, plan.run_id, number, sink.sha256)
         sink.commit(name.rpartition("/")[2])
         return name, sink.size
+
+
+def _stored(schema: pa.Schema, plan: Plan) -> pa.Schema:
+    """The table's types, where a column is not a dictionary of them."""
+    published = published_schema(plan.job)
+    return pa.schema([field if pa.types.is_dictionary(field.type) else published.field(field.name) for field in schema])
+
+
+def _is_text(type: pa.DataType) -> bool:
+    return bool(pa.types.is_string(type) or pa.types.is_dictionary(type))
 
 
 def _as_rejects(rows: pa.Table, plan: Plan) -> pa.RecordBatch:

@@ -98,7 +98,9 @@ def runs(options: argparse.Namespace, _: Sequence[str]) -> int:
         for ran in launches:
             print(json.dumps({**asdict(ran.manifest), "current": ran.current}, ensure_ascii=False))
         return 0
-    rows = [("date", "attempt", "status", "model", "read", "predicted", "rejected", "seconds", "current")]
+    rows: list[tuple[str, ...]] = [
+        ("date", "attempt", "status", "model", "read", "predicted", "rejected", "seconds", "current")
+    ]
     for ran in launches:
         m = ran.manifest
         counts = [f"{n:,}" for n in (m.read, m.predicted, m.rejected)]

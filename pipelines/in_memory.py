@@ -39,7 +39,7 @@ def predict(job: Job, table: pa.Table) -> tuple[pa.Table, pa.Table]:
     settled = settle(job)
     scorer, rows = load(settled.scoring), conform(table, job)
     last = job.postprocess and load_function(job.postprocess, job.folder)
-    done = []
+    done: list[Batch] = []
     for start in range(0, rows.num_rows, BATCH_ROWS):
         part = rows.slice(start, BATCH_ROWS).combine_chunks().to_batches()[0]
         batch = validate(Batch(_NOWHERE, len(done), False, part.num_rows, part), job.contract)

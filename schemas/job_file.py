@@ -175,7 +175,7 @@ def _nearest(path: Path) -> str:
 
 def _what(path: Path) -> str:
     model = _model(path[:-1])
-    field = model and model.model_fields.get(str(path[-1]))
+    field = model.model_fields.get(str(path[-1])) if model else None
     return f": {field.description}" if field and field.description else ""
 
 

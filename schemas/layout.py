@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .job import Job
@@ -99,8 +98,3 @@ def layout(job: Job) -> Layout:
     table = resolve(job.folder, job.output.delta.path)
     state = resolve(job.folder, job.state) if job.state else os.path.join(table, "_highbeam")
     return Layout(table, state)
-
-
-def relative(folder: str, paths: Sequence[str]) -> list[str]:
-    """Paths as a manifest shows them: relative to the job's folder, forward slashes."""
-    return [os.path.relpath(path, folder).replace(os.sep, "/") for path in paths]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 import pyarrow as pa
 
@@ -24,7 +24,7 @@ SCHEMA = pa.schema(
 )
 EMPTY = pa.RecordBatch.from_pylist([], schema=SCHEMA)
 
-Text = str | pa.Array
+Text: TypeAlias = str | pa.Array
 
 
 def rejects(

@@ -109,7 +109,7 @@ def _fill(loader: _Loader, node: yaml.ScalarNode, document: Document, environmen
 
     node.value = _VARIABLE.sub(value, node.value)
     if node.style is None:  # a plain scalar may have become a number
-        node.tag = loader.resolve(yaml.ScalarNode, node.value, (True, False))
+        node.tag = str(loader.resolve(yaml.ScalarNode, node.value, (True, False)))  # type: ignore[no-untyped-call]
 
 
 def _dotted(path: Path) -> str:

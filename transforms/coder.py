@@ -47,7 +47,7 @@ class BatchCoder(coders.Coder):
         for rows, as_schema in ((value.rows, schema), (value.rejected, value.rejected.schema)):
             with pa.ipc.new_stream(sink, as_schema) as writer:
                 writer.write_batch(rows.replace_schema_metadata(as_schema.metadata))
-        return sink.getvalue().to_pybytes()
+        return bytes(sink.getvalue().to_pybytes())
 
     def decode(self, encoded: bytes) -> Batch:
         """Decodes a Batch."""

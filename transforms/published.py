@@ -35,6 +35,9 @@ def published_schema(job: Job) -> pa.Schema:
 
 def _predictions(job: Job) -> Iterator[pa.Field]:
     for name, prediction in (job.predictions or {}).items():
-        if not prediction.top_k and prediction.typed is None:
+        if prediction.top_k:
+            yield pa.field(name, BEST)
+        elif prediction.typed:
+            yield pa.field(name, prediction.typed.arrow)
+        else:
             raise ValueError(f"predictions.{name} has no type; plan the run first")
-        yield pa.field(name, BEST if prediction.top_k else prediction.typed.arrow)

@@ -49,7 +49,7 @@ class Composed:
             self._graph_alone(*tensors)
 
     def _tensors(self, rows: pa.RecordBatch) -> Iterator[Any]:
-        yield tf.convert_to_tensor(np.int64(rows.num_rows))
+        yield tf.constant(rows.num_rows, tf.int64)
         for feed in self._fit.feeds:
             yield from components(rows.column(feed.column), feed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,10 @@ class Graph:
     owner: Any = field(repr=False)
     label: str = ""
 
-    @cached_property
-    def _definition(self) -> Any:
-        return self.function.graph.as_graph_def()
-
     def needed(self, outputs: Collection[str]) -> set[str]:
         """Names of the inputs that some outputs depend on."""
         wanted = [tensor.name for name in outputs for tensor in self._results(name)]
-        found = dependencies(self._definition, wanted)
+        found = dependencies(self.function.graph.as_graph_def(), wanted)
         return {name for name in self.inputs if found & set(self.placeholders(name))}
 
     def placeholders(self, name: str) -> list[str]:
@@ -65,7 +61,7 @@ class Graph:
         unneeded = set(self.inputs) - self.needed(outputs)
         blind = [node for name in unneeded for node in self.placeholders(name)]
         names = [tensor.name for name in outputs for tensor in self._results(name)]
-        pruned = prune(self._definition, names, blind)
+        pruned = prune(self.function.graph.as_graph_def(), names, blind)
         present = {node.name for node in pruned.node}
         feeds = {f"{node}:0": tensor for node, tensor in self._feeds(inputs).items() if node in present}
         found = iter(tf.graph_util.import_graph_def(pruned, feeds, names, name="transform"))
@@ -128,7 +124,13 @@ def load_signature(folder: str, name: str) -> Graph:
         raise UsageError(f"{folder} has no signature {name!r}; it has: {there}. Set model.signature")
     function = owner.signatures[name]
     _, inputs = function.structured_input_signature
-    return Graph(function, dict(inputs), dict(function.structured_outputs), owner, f"signature {name}")
+    outputs = {output: _spec(tensor) for output, tensor in function.structured_outputs.items()}
+    return Graph(function, dict(inputs), outputs, owner, f"signature {name}")
+
+
+def _spec(output: Any) -> Spec:
+    """An output as a spec; a SavedModel of TensorFlow 1 gives the tensor itself."""
+    return tf.TensorSpec.from_tensor(output) if isinstance(output, tf.Tensor) else output
 
 
 def _load(path: Path, missing: str) -> Any:

@@ -22,8 +22,6 @@ def emitted(column: PredictionColumn, tensor: Any) -> list[Any]:
     """
     if column.form == "top_k":
         return _best(column, tensor)
-    if column.form == "scalar" and tensor.shape.rank == 2:
-        tensor = tf.squeeze(tensor, axis=1)
     if tensor.dtype in (tf.float16, tf.bfloat16):
         tensor = tf.cast(tensor, tf.float32)
     if tensor.dtype != tf.string:
@@ -57,14 +55,15 @@ def published(column: PredictionColumn, parts: Sequence[Array], rows: int) -> pa
       HighbeamError: when the model does not give exactly one prediction for each row, or a list of another size than
         was declared. No row is to blame for that.
     """
+    if column.form == "scalar":
+        parts = [part[:, 0] if part.ndim == 2 and part.shape[1] == 1 else part for part in parts]
     values = parts[-1]
     _check_shape(column, values, rows)
-    if column.form == "scalar":
-        return _typed(_items(column, parts), column)
-    if column.form == "list":
-        return _lists(_typed(_items(column, parts), column), values.shape[1], column.type)
-    pairs = pa.StructArray.from_arrays([_labels(column, values), pa.array(parts[0].reshape(-1))], ["label", "score"])
-    return _lists(pairs, values.shape[1], column.type)
+    if column.form == "top_k":
+        columns = [_labels(column, values), pa.array(parts[0].reshape(-1))]
+        return _lists(pa.StructArray.from_arrays(columns, ["label", "score"]), values.shape[1], column.type)
+    items = _typed(_items(parts), column)
+    return items if column.form == "scalar" else _lists(items, values.shape[1], column.type)
 
 
 def _check_shape(column: PredictionColumn, values: Array, rows: int) -> None:
@@ -81,7 +80,7 @@ def _check_shape(column: PredictionColumn, values: Array, rows: int) -> None:
         )
 
 
-def _items(column: PredictionColumn, parts: Sequence[Array]) -> pa.Array:
+def _items(parts: Sequence[Array]) -> pa.Array:
     flat = parts[-1].reshape(-1)
     if len(parts) == 1:
         return pa.array(flat)

@@ -71,7 +71,7 @@ def components(column: pa.Array, feed: Feed) -> list[Any]:
         _refuse_nulls(array, feed, "a value is missing")
         return _values(array, feed)
     rows = np.flatnonzero(array.is_valid().to_numpy(zero_copy_only=False))
-    return [*_values(array.drop_null(), feed), tf.convert_to_tensor(rows.astype(np.int64, copy=False))]
+    return [*_values(array.drop_null(), feed), tf.constant(rows.astype(np.int64, copy=False))]
 
 
 def _list_components(array: pa.Array, feed: Feed) -> list[Any]:
@@ -80,7 +80,7 @@ def _list_components(array: pa.Array, feed: Feed) -> list[Any]:
     _refuse_nulls(items, feed, "a list holds a null")
     if feed.kind != "fixed":
         splits = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-        return [*_values(items, feed), tf.convert_to_tensor(splits)]
+        return [*_values(items, feed), tf.constant(splits)]
     _refuse_nulls(array, feed, "a list is missing")
     if (lengths != feed.size).any():
         wrong = int(lengths[lengths != feed.size][0])
@@ -97,13 +97,13 @@ def _values(array: pa.Array, feed: Feed, shape: list[int | None] | None = None) 
     """Values without nulls as one numeric tensor, or as a dictionary and its indices."""
     if feed.dtype != "string":
         numbers = _numbers(array, feed.dtype)
-        return [tf.convert_to_tensor(numbers if shape is None else numbers.reshape(shape))]
+        return [tf.constant(numbers if shape is None else numbers.reshape(shape))]
     encoded = _compact(array)
     entries = encoded.dictionary.cast(pa.binary()).to_numpy(zero_copy_only=False)
     indices = encoded.indices.cast(pa.int32()).to_numpy()
     return [
-        tf.convert_to_tensor(entries, tf.string),
-        tf.convert_to_tensor(indices if shape is None else indices.reshape(shape)),
+        tf.constant(entries, tf.string),
+        tf.constant(indices if shape is None else indices.reshape(shape)),
     ]
 
 

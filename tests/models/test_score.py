@@ -227,6 +227,44 @@ def test_whatever_the_batch_predictions_are_what_the_signature_gives(tmp_path: P
         np.testing.assert_allclose(found.column("h").to_pylist(), expected["h"][start:stop], rtol=1e-6)
 
 
+def test_a_keras_export_is_a_savedmodel_like_any_other(tmp_path: Path) -> None:
+    """Its inputs are [?, 1], and so is what it gives."""
+    import keras
+
+    inputs = {name: keras.Input((1,), name=name) for name in ("x", "late")}
+    hidden = keras.layers.Dense(8, "relu")(keras.layers.Concatenate()(list(inputs.values())))
+    model = keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(hidden))
+    model.export(str(tmp_path), verbose=False)
+    x, late = np.random.default_rng(0).normal(size=(2, 50)).astype(np.float32)
+    scored = scorer_of(str(tmp_path), COLUMNS).backend.predict(rows_of(COLUMNS, x=x, late=late))
+    expected = model({"x": x[:, None], "late": late[:, None]}).numpy()[:, 0]
+    np.testing.assert_allclose(scored.column("output_0"), expected, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")  # TensorFlow 1 announces its own end at every step
+def test_a_savedmodel_of_tensorflow_1_scores_too(tmp_path: Path) -> None:
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        late, x, g = (v1.placeholder(kind, [None]) for kind in (tf.float32, tf.float32, tf.string))
+        table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["a"], [100.0]), 0.0)
+        y = v1.get_variable("w", initializer=3.0) * x - late + table.lookup(g)
+        session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+        ends = {"late": late, "x": x, "g": g}, {"y": y, "z": 2 * x}
+        v1.saved_model.simple_save(session, str(tmp_path / "m"), *ends, v1.tables_initializer())
+    scorer = scorer_of(str(tmp_path / "m"), COLUMNS)
+    batch = rows_of(COLUMNS, x=[1, 2], late=[10, 20], g=["a", "b"])
+    assert scorer.backend.predict(batch).to_pydict() == {"y": [93.0, -14.0], "z": [2.0, 4.0]}
+    assert scorer_of(str(tmp_path / "m"), COLUMNS, {"z": {"tensor": "z"}}).backend.columns == ("x",)
+
+
+def test_a_tensor_of_unknown_shape_is_judged_when_it_comes(tmp_path: Path) -> None:
+    def model(x: Any) -> Any:
+        return {"y": tf.numpy_function(lambda x: x[:, None] * 2, [x], tf.float32)}
+
+    scorer = scorer_of(saved_model(tmp_path, model, x=F), COLUMNS, {"y": {"tensor": "y", "type": "float32"}})
+    assert scorer.backend.predict(rows([1, 2])).to_pydict() == {"y": [2.0, 4.0]}
+
+
 def test_columns_feed_a_signature_by_mapping(tmp_path: Path) -> None:
     folder = linear_model(tmp_path, {"a": 2.0, "b": 10.0})
     scorer = scorer_of(folder, COLUMNS, inputs={"a": "x", "b": "late"})

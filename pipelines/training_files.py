@@ -1,0 +1,65 @@
+"""Which files an analysis reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..schemas.dates import days_between, resolve_date
+from ..schemas.errors import UsageError
+from ..schemas.job import Csv, Job, Source
+from ..schemas.layout import fill_date, has_date
+from ..schemas.split import Split
+from ..transforms.list_files import check_ready
+from ..transforms.plan_splits import plan_splits
+
+
+def training_source(job: Job, date_from: str | None, date_to: str | None) -> Source:
+    """What to read: the training source, or the nightly one, with every date filled in.
+
+    Args:
+      job: the job.
+      date_from: first night, YYYY-MM-DD, `today` or `yesterday`.
+      date_to: last night, included.
+
+    Raises:
+      UsageError: when paths name the date and there is none, or there is one and no path names it; when a night is
+        not ready.
+    """
+    nightly = job.training is None or job.training.source is None
+    csv = job.source.csv if job.training is None or job.training.source is None else job.training.source.csv
+    dates = _dates(date_from, date_to)
+    _check_named(csv, dates, "source.csv.path" if nightly else "training.source.csv.path")
+    for date in dates if nightly else ():
+        check_ready(job.source.ready, job.folder, date)
+    paths = tuple(dict.fromkeys(path for place in csv.path for path in _filled(place, dates)))
+    return job.source.model_copy(update={"csv": csv.model_copy(update={"path": paths}), "ready": None})
+
+
+def training_splits(job: Job, source: Source) -> list[Split]:
+    """The splits of a training source. Raises UsageError as `plan_splits` does."""
+    return plan_splits(source, job.training_contract, job.folder, None)
+
+
+def _dates(date_from: str | None, date_to: str | None) -> list[str]:
+    if date_from is None and date_to is None:
+        return []
+    if date_from is None or date_to is None:
+        given, lacking = ("--to", "--from") if date_from is None else ("--from", "--to")
+        raise UsageError(f"{given} needs {lacking} as well: both ends of the range are read")
+    first, last = resolve_date(date_from), resolve_date(date_to)
+    if first > last:
+        raise UsageError(f"--from {first} is after --to {last}")
+    return days_between(first, last)
+
+
+def _check_named(csv: Csv, dates: Sequence[str], key: str) -> None:
+    named = [place for place in csv.path if has_date(place)]
+    if named and not dates:
+        raise UsageError(f"{key}: {named[0]} names a date; say which with --from D --to D, or give training.source")
+    if dates and not named:
+        raise UsageError(f"{key} names no {{date}}, so --from and --to choose nothing; leave them out")
+
+
+def _filled(place: str, dates: Sequence[str]) -> Iterator[str]:
+    """A path for each date, or the path itself where it names none."""
+    yield from (fill_date(place, date) for date in dates) if has_date(place) else (place,)

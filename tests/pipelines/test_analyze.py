@@ -21,6 +21,8 @@ from highbeam.schemas.job import Job
 from highbeam.schemas.job_file import load_job
 from highbeam.transforms import read_training as reading
 
+from tests.support.models import rows_of
+
 JOB = """\
 name: flights
 source: {csv: {path: "data/{date}.csv"}, split_size: 65536}
@@ -166,22 +168,17 @@ def test_unchanged_files_are_not_read_again(first: AnalyzeResult, home: Path, tm
         header = whole.index(b"\n") + 1
         path.write_bytes(whole[:header] + b"#" * (len(whole) - header))
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    second = analyze(job_in(home))
+    second, third = analyze(job_in(home)), analyze(job_in(home))
     assert (second.version, second.read, second.analysed, second.kept, second.files) == (2, 42, 40, 37, 3)
-    assert second.rejected == first.rejected
+    assert (third.version, third.read, third.analysed, third.kept, third.files) == (3, 42, 40, 42, 3)
+    assert third.rejected == second.rejected == first.rejected
     distance = np.append(accepted(home)["distance"].to_numpy(), [i % 17 / 4 for i in range(200, 205)])
-    job = job_in(home)
-    rows = pa.record_batch(
-        {
-            "id": pa.array([1, 2]),
-            "distance": pa.array([0.0, 9.0], pa.float32()),
-            "carrier": pa.array(["AA", "B6"]).dictionary_encode(),
-            "delay": pa.array([None, None], pa.float32()),
-            "late": pa.array([0, 0]),
-        }
-    )
-    scaled = Transformer(second.path, job.training_contract).transform(rows)["distance"]
-    np.testing.assert_allclose(scaled, (np.array([0, 9]) - distance.mean()) / distance.std(), rtol=1e-5)
+    contract = job_in(home).training_contract
+    rows = rows_of(contract, id=[1, 2], distance=[0, 9], carrier=["AA", "B6"], delay=[None, None], late=[0, 0])
+    for version in (second, third):
+        found = Transformer(version.path, contract).transform(rows)
+        np.testing.assert_allclose(found["distance"], (np.array([0, 9]) - distance.mean()) / distance.std(), rtol=1e-5)
+        assert found["carrier"].to_pylist() == [0, 1]
 
 
 def test_an_earlier_version_is_left_as_it_was(first: AnalyzeResult, home: Path) -> None:

@@ -84,6 +84,14 @@ class Layout:
         """The plan of one launch, as its workers read it."""
         return os.path.join(self.staging(score_id), f"plan-{launch}.json")
 
+    def cells(self, score_id: str, run_id: str) -> str:
+        """The plan of the cells of one publication."""
+        return os.path.join(self.staging(score_id), f"{run_id}-cells.json")
+
+    def cell(self, score_id: str, run_id: str, number: int) -> str:
+        """The staged object of one cell."""
+        return os.path.join(self.staging(score_id), f"{run_id}-cell-{number:06d}.staged")
+
     def ranges(self, score_id: str, run_id: str) -> str:
         """What the merge tasks of one publication are to take."""
         return os.path.join(self.staging(score_id), f"{run_id}-ranges.json")

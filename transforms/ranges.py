@@ -18,17 +18,16 @@ import pyarrow.compute as pc
 
 from ..schemas.batch import OFFSET
 from ..schemas.contract import Contract
-from ..schemas.order import is_sorted, rows_before
-from .staged import WEIGHT, Staged
+from ..schemas.order import count_before, rows_before, sort_rows
+from .staged import SPLIT, WEIGHT, Staged
 
 RANGE_ROWS = 1 << 20
 RANGE_BYTES = 128 << 20
-SPLIT = "_split"
 _IS_ENTRY = "_entry"
-_BATCH = "_batch"
+_SOURCE = "_source"
 
 Part = tuple[int, int, int]
-"""(position of the split in the plan, first record batch, end record batch)."""
+"""(which source, first record batch, end record batch)."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,13 @@ class Ranges:
 
     Attributes:
       cuts: one row less than there are ranges, ascending; range i holds the rows from cuts[i - 1] to before cuts[i].
-      parts: for each range the record batches that may hold its rows, in plan order.
+      parts: for each range the record batches that may hold its rows, in the order of the sources.
+      sources: the staged objects, in an order in which rows of equal key follow each other as they should.
     """
 
     cuts: pa.Table
     parts: tuple[tuple[Part, ...], ...]
+    sources: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -51,14 +52,16 @@ class Ranges:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, self.cuts.schema) as writer:
             writer.write_table(self.cuts)
-        return json.dumps({"cuts": base64.b64encode(sink.getvalue()).decode(), "parts": self.parts}).encode()
+        cuts = base64.b64encode(sink.getvalue()).decode()
+        return json.dumps({"cuts": cuts, "parts": self.parts, "sources": self.sources}).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Ranges:
         """Reads stored ranges."""
         stored = json.loads(data)
         cuts = pa.ipc.open_stream(base64.b64decode(stored["cuts"])).read_all()
-        return cls(cuts, tuple(tuple((a, b, c) for a, b, c in parts) for parts in stored["parts"]))
+        parts = tuple(tuple((a, b, c) for a, b, c in parts) for parts in stored["parts"])
+        return cls(cuts, parts, tuple(stored["sources"]))
 
 
 def order_columns(contract: Contract) -> list[str]:
@@ -68,34 +71,34 @@ def order_columns(contract: Contract) -> list[str]:
     return [*contract.key, SPLIT, OFFSET]
 
 
-def plan_ranges(paths: Sequence[str], order: Sequence[str], rows_each: int = RANGE_ROWS) -> Ranges:
+def plan_ranges(paths: Sequence[str], order: Sequence[str], rows_each: int = RANGE_ROWS, wide: int = 1) -> Ranges:
     """Plans the merge of staged objects.
 
     Args:
-      paths: staged objects, in plan order.
+      paths: staged objects, in plan order; their rows may name their `_split` already.
       order: `order_columns` of the contract.
       rows_each: rows a range should hold; fewer where rows are wide.
+      wide: makes ranges so many times wider.
 
     Returns:
       At least one range; each holds about as many rows, but for keys that cannot be cut.
     """
     entries, rows, size = _sketches(paths)
     if entries is None or not rows:
-        return Ranges(pa.table({}), ((),))
-    rows_each = max(1, min(rows_each, RANGE_BYTES * rows // max(size, 1)))
+        return Ranges(pa.table({}), ((),), tuple(paths))
+    rows_each = max(1, min(rows_each, RANGE_BYTES * rows // max(size, 1))) * wide
     cuts = choose_cuts(entries, order, max(1, round(rows / rows_each)))
-    return Ranges(cuts, _assign(entries, cuts, order))
+    return Ranges(cuts, _assign(entries, cuts, order), tuple(paths))
 
 
 def _sketches(paths: Sequence[str]) -> tuple[pa.Table | None, int, int]:
-    """All sketches as one table, with `_split` and `_batch`; rows and bytes in all."""
+    """All sketches as one table, with `_split` and `_source`; rows and bytes in all."""
     parts, rows, size = [], 0, 0
     for number, path in enumerate(paths):
         with Staged(path) as staged:
             entry = staged.sketch()
             rows, size = rows + staged.footer.rows, size + staged.footer.row_bytes
-        entry = entry.append_column(SPLIT, pa.repeat(pa.scalar(number, pa.int32()), entry.num_rows))
-        parts.append(entry.append_column(_BATCH, pa.array(np.arange(entry.num_rows))))
+        parts.append(with_split(entry, number).append_column(_SOURCE, pa.repeat(number, entry.num_rows)))
     return (pa.concat_tables(parts) if parts else None), rows, size
 
 
@@ -125,18 +128,18 @@ def choose_cuts(entries: pa.Table, order: Sequence[str], ranges: int) -> pa.Tabl
 
 
 def _assign(entries: pa.Table, cuts: pa.Table, order: Sequence[str]) -> tuple[tuple[Part, ...], ...]:
-    """For each range, the record batches of each split that may overlap it."""
+    """For each range, the record batches of each source that may overlap it."""
     ranges: list[list[Part]] = [[] for _ in range(cuts.num_rows + 1)]
-    splits, inside = entries[SPLIT].to_numpy(), _range_of(entries, cuts, order)
-    edges = np.flatnonzero(np.diff(splits)) + 1
-    for at in np.split(np.arange(len(splits)), edges):
+    sources, inside = entries[_SOURCE].to_numpy(), _range_of(entries, cuts, order)
+    edges = np.flatnonzero(np.diff(sources)) + 1
+    for at in np.split(np.arange(len(sources)), edges):
         for number, first, end in _overlaps(inside[at]):
-            ranges[number].append((int(splits[at[0]]), first, end))
+            ranges[number].append((int(sources[at[0]]), first, end))
     return tuple(tuple(parts) for parts in ranges)
 
 
 def _overlaps(inside: np.ndarray) -> Iterator[Part]:
-    """(range, first batch, end batch) of one split, from the ranges its sketch entries lie in."""
+    """(range, first batch, end batch) of one source, from the ranges its sketch entries lie in."""
     if not len(inside):
         return
     for number in range(int(inside[0]), int(inside[-1]) + 1):
@@ -157,5 +160,54 @@ def _range_of(entries: pa.Table, cuts: pa.Table, order: Sequence[str]) -> np.nda
     is_entry = at >= cuts.num_rows
     inside = np.empty(n, np.int64)
     inside[at[is_entry] - cuts.num_rows] = np.cumsum(~is_entry)[is_entry]
-    assert is_sorted(cuts, order)
     return inside
+
+
+def take_range(ranges: Ranges, number: int, contract: Contract, among: range | None = None) -> pa.Table | None:
+    """Reads the rows of a range, and no record batch that cannot hold one.
+
+    Args:
+      ranges: the plan of the merge.
+      number: of the range.
+      contract: the key.
+      among: only these sources.
+
+    Returns:
+      The rows in the order of publication, with `_split`: their split's position in the plan. None if there is no
+      source at all.
+    """
+    order = order_columns(contract)
+    low = ranges.cuts.slice(number - 1, 1) if number else None
+    high = ranges.cuts.slice(number, 1) if number < ranges.cuts.num_rows else None
+    wanted = [part for part in ranges.parts[number] if among is None or part[0] in among]
+    if not wanted and ranges.sources:
+        wanted = [(0, 0, 0)]  # no rows, but their schema
+    parts = [_part(ranges.sources[source], source, first, end) for source, first, end in wanted]
+    cut = [_between(rows, low, high, order) for rows in parts]
+    return sort_rows(pa.concat_tables(cut), contract.key) if cut else None
+
+
+def _part(path: str, source: int, first: int, end: int) -> pa.Table:
+    with Staged(path) as staged:
+        return with_split(plain(staged.batches(first, end)), source)
+
+
+def _between(rows: pa.Table, low: pa.Table | None, high: pa.Table | None, order: Sequence[str]) -> pa.Table:
+    start = count_before(rows, low, order) if low is not None else 0
+    stop = count_before(rows, high, order) if high is not None else rows.num_rows
+    return rows.slice(start, stop - start)
+
+
+def with_split(rows: pa.Table, number: int) -> pa.Table:
+    """Rows of one split with its number; those that name it already as they are."""
+    if SPLIT in rows.column_names:
+        return rows
+    return rows.append_column(SPLIT, pa.repeat(pa.scalar(number, pa.int32()), rows.num_rows))
+
+
+def plain(rows: pa.Table) -> pa.Table:
+    """Decodes dictionary columns."""
+    fields = [
+        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field for field in rows.schema
+    ]
+    return rows.cast(pa.schema(fields))

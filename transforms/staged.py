@@ -27,6 +27,8 @@ from ..schemas.order import sort_rows
 
 BATCH_ROWS = 8192
 WEIGHT = "_rows"
+SPLIT = "_split"
+"""Column of merged rows: int32, the position of their split in the plan."""
 _MAGIC = b"HIGHBM01"
 _TAIL = struct.Struct("<Q8s")
 _GUESS = 64 << 10
@@ -113,7 +115,8 @@ def sketch(rows: pa.Table, key: Sequence[str], starts: Sequence[int]) -> pa.Tabl
     counts = np.diff([*starts, n]) if n else np.array([], np.int64)
     at = pa.array([*starts, n - 1] if n else [], pa.int64())
     weights = np.append(counts - counts // 2, 0) + np.append(0, counts // 2) if n else counts
-    return rows.select([*key, OFFSET]).take(at).append_column(WEIGHT, pa.array(weights, pa.int64()))
+    names = [*key, OFFSET, *({SPLIT} & set(rows.column_names))]
+    return rows.select(names).take(at).append_column(WEIGHT, pa.array(weights, pa.int64()))
 
 
 def count_reasons(rejected: pa.RecordBatch) -> dict[str, dict[str, int]]:

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from highbeam import storage
 from highbeam.schemas.plan import Plan
 from highbeam.transforms import staged
-from highbeam.transforms.merge import take_range
-from highbeam.transforms.ranges import Ranges, order_columns, plan_ranges
+from highbeam.transforms.cells import Cells, merge_cell, plan_cells
+from highbeam.transforms.ranges import Ranges, order_columns, plan_ranges, take_range
 
 from tests.support.plans import plan_of, stage_rows
 
@@ -25,11 +26,28 @@ KEYS = {
 }
 
 
-def planned(plan: Plan, rows_each: int) -> Ranges:
+def planned(plan: Plan, rows_each: int, cells: bool = False) -> Ranges:
     paths = [plan.staged(number) for number in range(len(plan.splits))]
+    if cells:
+        paths = merged_cells(plan, paths, rows_each)
     ranges = plan_ranges(paths, order_columns(plan.job.contract), rows_each)
     assert Ranges.from_json(ranges.to_json()) == ranges
     return ranges
+
+
+def merged_cells(plan: Plan, paths: list[str], rows_each: int) -> list[str]:
+    """The first of two levels, however few objects there are."""
+    cells = plan_cells(paths, order_columns(plan.job.contract), rows_each, max_opens=-1)
+    assert Cells.from_json(cells.to_json()) == cells
+    merged = [plan.layout.cell(plan.score_id, plan.run_id, number) for number in range(len(cells))]
+    for number, path in enumerate(merged if paths else []):
+        storage.put(path, merge_cell(cells, number, plan.job.contract))
+    return merged if paths else []
+
+
+def all_ranges(plan: Plan, ranges: Ranges) -> list[pa.Table]:
+    taken = [take_range(ranges, number, plan.job.contract) for number in range(len(ranges))]
+    return [rows for rows in taken if rows is not None]
 
 
 def part(keys: list, g: list, type: pa.DataType) -> pa.Table:
@@ -50,8 +68,8 @@ def test_every_row_once_and_in_order(type: str, line: str, data: st.DataObject, 
         if not line:
             plan = plan_of(Path(folder), len(parts), "", type, "[k, g]")
         stage_rows(plan, [part([k for k, _ in rows], [g for _, g in rows], arrow) for rows in parts])
-        ranges = planned(plan, rows_each)
-        taken = [take_range(plan, ranges, number) for number in range(len(ranges))]
+        taken = all_ranges(plan, planned(plan, rows_each))
+        by_cells = all_ranges(plan, planned(plan, rows_each, cells=True))
     found = [(r["k"], r["g"], r["_split"], r["_offset"]) for rows in taken for r in rows.to_pylist()]
     expected = [(k, g, i, 10 * j) for i, rows in enumerate(parts) for j, (k, g) in enumerate(rows)]
     orders = {
@@ -61,6 +79,7 @@ def test_every_row_once_and_in_order(type: str, line: str, data: st.DataObject, 
         "": lambda r: (r[2], r[3]),
     }
     assert found == sorted(expected, key=orders[line])
+    assert [r for rows in by_cells for r in rows.to_pylist()] == [r for rows in taken for r in rows.to_pylist()]
     if "reject" in line:
         held = [set(rows["k"].to_pylist()) for rows in taken]
         assert sum(map(len, held)) == len(set().union(*held))
@@ -76,7 +95,7 @@ def test_ranges_are_even_and_read_little(tmp_path: Path) -> None:
     numbers = np.random.default_rng(1).permutation(400_000).reshape(4, -1)
     stage_rows(plan, [part(list(keys), ["a"] * len(keys), pa.int64()) for keys in numbers])
     ranges = planned(plan, 50_000)
-    sizes = [take_range(plan, ranges, number).num_rows for number in range(len(ranges))]
+    sizes = [rows.num_rows for rows in all_ranges(plan, ranges)]
     assert len(sizes) == 8
     assert sum(sizes) == 400_000
     assert max(sizes) < 1.3 * 50_000
@@ -96,4 +115,20 @@ def test_nothing_staged_gives_one_empty_range(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, 0)
     ranges = planned(plan, 10)
     assert len(ranges) == 1
-    assert take_range(plan, ranges, 0).num_rows == 0
+    assert take_range(ranges, 0, plan.job.contract) is None
+
+
+def test_mixed_keys_of_many_splits_take_two_levels(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, 64)
+    numbers = np.random.default_rng(2).permutation(64_000).reshape(64, -1)
+    stage_rows(plan, [part(list(keys), ["a"] * len(keys), pa.int64()) for keys in numbers])
+    paths, order = [plan.staged(number) for number in range(64)], order_columns(plan.job.contract)
+    assert len(plan_cells(paths, order, 1000, max_opens=64 * 64)) == 0
+    cells = plan_cells(paths, order, 1000, max_opens=1000)
+    assert (cells.groups, len(cells)) == (8, 64)
+    merged = merged_cells(plan, paths, 1000)
+    ranges = plan_ranges(merged, order, 1000)
+    opens = sum(len(parts) for parts in ranges.parts) + 8 * 64
+    assert opens < sum(len(parts) for parts in plan_ranges(paths, order, 1000).parts) / 2
+    found = pa.concat_tables(all_ranges(plan, ranges))["k"].to_pylist()
+    assert found == list(range(64_000))

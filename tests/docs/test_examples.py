@@ -96,7 +96,7 @@ class Reader:
         example = doctest.Example(command, wanted)
         if not doctest.OutputChecker().check_output(wanted, found, flags):
             difference = doctest.OutputChecker().output_difference(example, found, doctest.ELLIPSIS)
-            pytest.fail(f"$ {command}\n{difference}", pytrace=False)
+            pytest.fail(f"$ {command}\n{difference}", pytrace=False)  # the text says all there is to say
 
     def runs(self, command: str) -> str:
         """What a command prints, on both streams; ours run in this process, since TensorFlow starts slowly."""
@@ -142,5 +142,4 @@ def test_examples(page: Path, world: Path, tmp_path: Path, monkeypatch: pytest.M
         try:
             reader.tries(block)
         except Exception as error:
-            error.add_note(f"in the block at {page.name}:{block.line}") if hasattr(error, "add_note") else None
-            raise
+            raise AssertionError(f"{page.name}:{block.line}: {error!r}") from error

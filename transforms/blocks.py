@@ -10,7 +10,8 @@ from .. import storage
 from ..schemas.errors import InputChanged, UnreadableInput
 from ..schemas.split import Split
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 256 << 10
+"""How much is read at a time: large enough to read fast, small enough to stay in the cache while it is framed."""
 OVERLAP_BYTES = 64 << 10
 """How much is read at a time past the split's end, to finish its last record."""
 

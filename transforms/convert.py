@@ -84,8 +84,7 @@ def _bools(text: pa.Array) -> tuple[pa.Array, Mask]:
 
 
 def _strings(text: pa.Array, name: str, type: pa.DataType, verdict: Verdict) -> pa.Array:
-    encoded = pa.types.is_dictionary(type)
-    if encoded and not pa.types.is_dictionary(text.type):
+    if pa.types.is_dictionary(type) and not pa.types.is_dictionary(text.type):
         text = text.dictionary_encode()
     try:
         return _as_strings(text)
@@ -93,16 +92,22 @@ def _strings(text: pa.Array, name: str, type: pa.DataType, verdict: Verdict) -> 
         rows = np.flatnonzero(_ill_formed(text))
         found = sentence(f"column {name}: ", shown(text.take(pa.array(rows))), " is not valid UTF-8")
         verdict.blame(rows, "not_utf8", found)
-        # Encoded afresh: no value of a rejected row may stay behind in the dictionary.
-        plain = text.dictionary_decode() if encoded else text
-        sound = pc.if_else(pa.array(_ill_formed(plain)), pa.scalar(None, pa.binary()), plain)
-        return _as_strings(sound.dictionary_encode() if encoded else sound)
+        return _as_strings(_sound(text))
 
 
 def _as_strings(text: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(text.type):
         return pa.DictionaryArray.from_arrays(text.indices, text.dictionary.cast(pa.string()))
     return text.cast(pa.string())
+
+
+def _sound(text: pa.Array) -> pa.Array:
+    """The text, null where it is ill-formed; no value of a rejected row stays behind in a dictionary."""
+    if not pa.types.is_dictionary(text.type):
+        return pc.if_else(pa.array(_ill_formed(text)), pa.scalar(None, text.type), text)
+    kept = ~_ill_formed(text.dictionary)
+    index = pa.array(np.cumsum(kept) - 1, mask=~kept).cast(pa.int32())
+    return pa.DictionaryArray.from_arrays(index.take(text.indices), text.dictionary.filter(pa.array(kept)))
 
 
 def _ill_formed(text: pa.Array) -> Mask:

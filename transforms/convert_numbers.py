@@ -31,7 +31,7 @@ def convert_integers(text: pa.Array, type: pa.DataType) -> tuple[pa.Array, Mask]
     Returns:
       type[n] with nulls where the text is missing or no such number; and bool[n], true for the latter.
     """
-    return _converted(text, type, b"0123456789-", _integer_pattern(type), _integer_misfits)
+    return _converted(text, type, b"0123456789", _integer_pattern(type), _integer_misfits)
 
 
 def convert_floats(text: pa.Array, type: pa.DataType) -> tuple[pa.Array, Mask]:
@@ -103,7 +103,12 @@ def _mismatches(texts: pa.Array, among: Mask, pattern: str) -> Mask:
 
 
 def _without(texts: pa.Array, guilty: Mask) -> pa.Array:
-    return pc.if_else(pa.array(guilty), pa.scalar(None, pa.string()), texts) if guilty.any() else texts
+    """The same texts on the same buffers, null where they are guilty."""
+    if not guilty.any():
+        return texts
+    valid = np.packbits(~guilty & as_mask(texts.is_valid()), bitorder="little")
+    bounds = pa.py_buffer(np.ascontiguousarray(_offsets(texts)))
+    return pa.StringArray.from_buffers(len(texts), bounds, texts.buffers()[2], pa.py_buffer(valid))
 
 
 def _no_misfits(texts: pa.Array, type: pa.DataType) -> Mask:
@@ -112,12 +117,18 @@ def _no_misfits(texts: pa.Array, type: pa.DataType) -> Mask:
 
 def _integer_misfits(texts: pa.Array, type: pa.DataType) -> Mask:
     """Which decimal integers are out of range; those in hexadecimal are as wide as the pattern lets them be."""
+    bits = type.bit_width - pa.types.is_signed_integer(type)
+    misfits = np.zeros(len(texts), bool)
+    long = np.flatnonzero(np.diff(_offsets(texts)) >= len(str(1 << bits)))
+    misfits[long] = _outside(texts.take(pa.array(long)), -(1 << bits) if bits % 8 else 0, (1 << bits) - 1)
+    return misfits
+
+
+def _outside(texts: pa.Array, low: int, high: int) -> Mask:
     digits = pc.replace_substring_regex(texts, r"^(-?)0+([0-9])", r"\1\2")
     long = pc.greater(pc.binary_length(digits), _MAX_DIGITS).fill_null(False)
     usual = pc.and_not(pc.match_substring_regex(digits, r"^-?[0-9]+$").fill_null(False), long)
     numbers = pc.if_else(usual, digits, pa.scalar(None, pa.string())).cast(pa.decimal128(_MAX_DIGITS, 0))
-    bits = type.bit_width - pa.types.is_signed_integer(type)
-    low, high = (-(1 << bits) if pa.types.is_signed_integer(type) else 0), (1 << bits) - 1
     outside = pc.or_(pc.less(numbers, _whole(low)), pc.greater(numbers, _whole(high))).fill_null(False)
     return as_mask(pc.or_(long, outside))
 

@@ -106,7 +106,10 @@ def _beyond(compare: Callable[..., pa.Array], bound: Any, type: pa.DataType) -> 
 
 
 def _not_in(allowed: tuple[Any, ...], type: pa.DataType) -> Callable[[pa.Array], Mask]:
-    known = pa.array([constant(value, type).as_py() for value in allowed], type)
+    if all(isinstance(value, str) for value in allowed) and pa.types.is_string(type):
+        known = pa.array(allowed, type)  # long lists are lists of texts
+    else:
+        known = pa.array([constant(value, type).as_py() for value in allowed], type)
     return lambda values: as_mask(pc.and_not(values.is_valid(), pc.is_in(values, value_set=known)))
 
 

@@ -176,6 +176,7 @@ NEW_YORK = {"type": "timestamp", "timezone": "America/New_York"}
         ({"type": "timestamp"}, b"0000-12-31T00:00:00Z", "bad_value"),
         ({"type": "timestamp"}, b"0001-01-01T00:00:00+01:00", "bad_value"),
         ({"type": "timestamp"}, b"9999-12-31T23:59:59.999999Z", utc(9999, 12, 31, 23, 59, 59, 999999)),
+        ({"type": "timestamp"}, b"9999-12-31T23:59:59-00:01", "bad_value"),
         (NEW_YORK, b"2013-07-04", utc(2013, 7, 4, 4)),
         (NEW_YORK, b"2013-07-04T15:30", utc(2013, 7, 4, 19, 30)),
         (NEW_YORK, b"2013-07-04T15:30Z", utc(2013, 7, 4, 15, 30)),

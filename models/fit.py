@@ -62,7 +62,7 @@ def fit(
         wanted = {one.feature: offered[one.feature] for one in links}
         rows = [_direct_row(contract, row) for row in linked]
     else:
-        names = graph.needed([one.feature for one in links])
+        names = graph.needed([row.name for row in linked if row.signature and row.graph and not row.note])
         wanted = {name: spec for name, spec in sorted(graph.inputs.items()) if name in names}
         rows = [*_raw_rows(contract, graph, wanted), *linked]
     feeds = [feed(contract, name, spec) for name, spec in wanted.items() if name in features(contract)]

@@ -111,7 +111,7 @@ def test_a_signature_that_does_not_fit(
 
 def test_every_misfit_is_told_at_once(tmp_path: Path, graph: str) -> None:
     found = fitted(tmp_path, {"x_z": F, "y": F, "n_": F}, {"x": "string"}, graph)
-    assert len(problems(found.rows)) == 3
+    assert len(problems(found.rows)) == 4
 
 
 DIRECT: list[tuple[Any, dict[str, Any] | str, str | None]] = [

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..schemas.halving import halving
+from .text_columns import bounds, mismatches, trimmed, unlike, without
 from .verdict import Mask, as_mask
 
 _FLOAT = (
@@ -66,49 +66,15 @@ def _converted(
     try:
         return texts.cast(type), np.zeros(len(text), bool)
     except pa.ArrowInvalid:
-        texts = _trimmed(texts)
-    guilty = _mismatches(texts, _unlike(texts, plain), pattern)
+        texts = trimmed(texts)
+    guilty = mismatches(texts, unlike(texts, plain), pattern)
     try:
-        return _without(texts, guilty).cast(type), guilty
+        return without(texts, guilty).cast(type), guilty
     except pa.ArrowInvalid:
-        guilty |= _mismatches(texts, ~guilty, pattern)
-        guilty |= misfits(_without(texts, guilty), type)
-        values, failed = _cast_by_halves(_without(texts, guilty), type)
+        guilty |= mismatches(texts, ~guilty, pattern)
+        guilty |= misfits(without(texts, guilty), type)
+        values, failed = _cast_by_halves(without(texts, guilty), type)
         return values, guilty | failed
-
-
-def _trimmed(texts: pa.Array) -> pa.Array:
-    data = _bytes(texts)
-    return pc.ascii_trim(texts, " \t") if ((data == 32) | (data == 9)).any() else texts
-
-
-def _unlike(texts: pa.Array, plain: bytes) -> Mask:
-    """Which texts are empty, or hold a byte that is not among `plain`."""
-    usual = np.zeros(256, bool)
-    usual[list(plain)] = True
-    starts = _offsets(texts)
-    unlike: Mask = starts[1:] == starts[:-1]
-    odd = np.flatnonzero(~usual[_bytes(texts)]) + starts[0]
-    unlike[np.searchsorted(starts, odd, "right") - 1] = True
-    return unlike
-
-
-def _mismatches(texts: pa.Array, among: Mask, pattern: str) -> Mask:
-    """Which of some texts do not match a pattern; a null does."""
-    rows = np.flatnonzero(among)
-    matches = pc.match_substring_regex(texts.take(pa.array(rows)).view(pa.binary()), pattern)
-    guilty = np.zeros(len(texts), bool)
-    guilty[rows] = as_mask(pc.invert(matches))
-    return guilty
-
-
-def _without(texts: pa.Array, guilty: Mask) -> pa.Array:
-    """The same texts on the same buffers, null where they are guilty."""
-    if not guilty.any():
-        return texts
-    valid = np.packbits(~guilty & as_mask(texts.is_valid()), bitorder="little")
-    bounds = pa.py_buffer(np.ascontiguousarray(_offsets(texts)))
-    return pa.StringArray.from_buffers(len(texts), bounds, texts.buffers()[2], pa.py_buffer(valid))
 
 
 def _no_misfits(texts: pa.Array, type: pa.DataType) -> Mask:
@@ -119,7 +85,7 @@ def _integer_misfits(texts: pa.Array, type: pa.DataType) -> Mask:
     """Which decimal integers are out of range; those in hexadecimal are as wide as the pattern lets them be."""
     bits = type.bit_width - pa.types.is_signed_integer(type)
     misfits = np.zeros(len(texts), bool)
-    long = np.flatnonzero(np.diff(_offsets(texts)) >= len(str(1 << bits)))
+    long = np.flatnonzero(np.diff(bounds(texts)) >= len(str(1 << bits)))
     misfits[long] = _outside(texts.take(pa.array(long)), -(1 << bits) if bits % 8 else 0, (1 << bits) - 1)
     return misfits
 
@@ -155,12 +121,3 @@ def _cast_by_halves(texts: pa.Array, type: pa.DataType) -> tuple[pa.Array, Mask]
         values.append(pa.nulls(piece.num_rows, type) if bad else result)
         failed.append(np.full(piece.num_rows, bad))
     return pa.concat_arrays(values or [pa.array([], type)]), np.concatenate(failed or [np.zeros(0, bool)])
-
-
-def _offsets(texts: pa.Array) -> npt.NDArray[np.int32]:
-    return np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
-
-
-def _bytes(texts: pa.Array) -> npt.NDArray[np.uint8]:
-    starts, data = _offsets(texts), texts.buffers()[2]
-    return np.frombuffer(data, np.uint8)[starts[0] : starts[-1]] if data else np.empty(0, np.uint8)

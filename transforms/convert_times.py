@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from ..schemas.contract import Column
 from .fixed_times import rewritten
+from .text_columns import mismatches, trimmed, without
 from .time_format import ISO, ISO_DATE, MONTHS, TimeFormat, parse_format
 from .verdict import Mask, as_mask, at_indices
 
@@ -55,12 +56,16 @@ def convert_times(text: pa.Array, column: Column) -> Times:
       column: of type timestamp or date.
     """
     texts = text.view(pa.string())
+    none = np.zeros(len(texts), bool)
     try:
-        none = np.zeros(len(texts), bool)
         return Times(_at_once(texts, column), none, none, none)
     except pa.ArrowInvalid:
-        # Times repeat; each spelling is read once.
-        spellings = pc.ascii_trim(texts, " \t").dictionary_encode()
+        texts = trimmed(texts)
+    bad = mismatches(texts, ~none, time_format(column).pattern)
+    try:
+        return Times(_at_once(without(texts, bad), column), bad, none, none)
+    except pa.ArrowInvalid:
+        spellings = texts.dictionary_encode()  # times repeat; each spelling is read once
         return _one_by_one(spellings.dictionary, column).spread(spellings.indices)
 
 

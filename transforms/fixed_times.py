@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from .text_columns import bounds, content
 from .time_format import TimeFormat
 
 _ISO = b"0000-00-00T00:00:00"
@@ -29,14 +30,13 @@ def rewritten(texts: pa.Array, format: TimeFormat) -> pa.Array:
     """
     width = sum(map(_width, format.fixed))
     valid = texts.drop_null()
-    starts = np.frombuffer(valid.buffers()[1], np.int32)[valid.offset : valid.offset + len(valid) + 1]
-    if not width or not len(valid) or (np.diff(starts) != width).any():
+    if not width or not len(valid) or (np.diff(bounds(valid)) != width).any():
         raise pa.ArrowInvalid("not of a fixed width")
-    cells = np.frombuffer(valid.buffers()[2], np.uint8)[starts[0] : starts[-1]].reshape(-1, width)
+    cells = content(valid).reshape(-1, width)
     iso = np.tile(np.frombuffer(_ISO, np.uint8), (len(valid), 1))
     _copy_parts(cells, iso, format)
-    bounds = np.arange(0, iso.size + 1, len(_ISO), dtype=np.int32)
-    result = pa.StringArray.from_buffers(len(valid), pa.py_buffer(bounds), pa.py_buffer(iso))
+    starts = np.arange(0, iso.size + 1, len(_ISO), dtype=np.int32)
+    result = pa.StringArray.from_buffers(len(valid), pa.py_buffer(starts), pa.py_buffer(iso))
     if texts.null_count:
         missing = texts.is_null().to_numpy(zero_copy_only=False)
         result = result.take(pa.array(np.cumsum(~missing) - 1, mask=missing))

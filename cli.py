@@ -35,6 +35,9 @@ class _Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         known, extra = super().parse_known_args(args, namespace)
+        if hasattr(known, "keys"):  # argparse takes no positional argument that follows a flag
+            known.keys += [word for word in extra if not word.startswith("-")]
+            extra = [word for word in extra if word.startswith("-")]
         if extra:
             flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
             self.error(f"unknown argument {extra[0]}{_nearest(extra[0].partition('=')[0], flags)}")
@@ -42,8 +45,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {near[0]}?" if near else ""
+    bare = {name.lstrip("-"): name for name in known}
+    near = difflib.get_close_matches(word.lstrip("-"), bare, 1)
+    return f"; did you mean {bare[near[0]]}?" if near else ""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -129,15 +133,17 @@ def _add_rejects(command: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    beam_flags: list[str] = []
-    if arguments[:1] == ["run"] and "--" in arguments:
-        at = arguments.index("--")
-        arguments, beam_flags = arguments[:at], arguments[at + 1 :]
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    arguments, rest = arguments[:at], arguments[at + 1 :]
     options = parser().parse_args(arguments)
+    if options.command == "lookup":
+        options.keys += rest
+    elif options.command != "run" and rest:
+        parser().error(f"{options.command} takes nothing after --, found {rest[0]}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from . import console
 
-    return _guarded(lambda: int(getattr(console, options.command)(options, beam_flags)), options.json)
+    return _guarded(lambda: int(getattr(console, options.command)(options, rest)), options.json)
 
 
 def _guarded(command: Callable[[], int], as_json: bool) -> int:
@@ -161,15 +167,7 @@ def _guarded(command: Callable[[], int], as_json: bool) -> int:
 def _complain(message: str, reason: str, status: int, as_json: bool) -> int:
     print(f"highbeam: {message}", file=sys.stderr)
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "status": "failed" if status == 1 else "refused" if status == 3 else "usage",
-                    "reason": reason,
-                    "message": message,
-                }
-            )
-        )
+        print(json.dumps({"status": "refused" if status == 3 else "failed", "reason": reason, "message": message}))
     return status
 
 

@@ -58,7 +58,7 @@ class Report:
             lines += ["", "predictions are inferred from the signature; to fix them, paste into job.yaml:", ""]
             lines += [to_yaml(self.predictions).rstrip()]
         if self.date:
-            lines += ["", f"{self.date}: {self.files} files, {self.bytes:,} bytes, {self.splits} splits"]
+            lines += ["", f"{self.date}: input files: {self.files}, bytes: {self.bytes:,}, splits: {self.splits}"]
         return "\n".join(lines)
 
 

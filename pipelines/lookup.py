@@ -14,6 +14,7 @@ from ..schemas.errors import UsageError
 from ..schemas.job import Job
 from ..schemas.keys import json_value
 from ..schemas.layout import layout
+from ..transforms.tables import delta
 from ..transforms.tables import lookup as table
 
 
@@ -101,7 +102,9 @@ def _composite(job: Job, text: str) -> dict[str, Any]:
 def _typed(job: Job, keys: list[Any]) -> pa.Table:
     """Keys as columns of the contract's types; text is parsed."""
     if not job.contract.key:
-        raise UsageError(f"{job.name}: the job has no key, so there is nothing to look up by; add key: to job.yaml")
+        nights = delta.dates(layout(job).table)
+        newest = f"the newest published night is {nights[-1]}" if nights else "no night is published yet"
+        raise UsageError(f"{job.name}: the job has no key to look rows up by; add key: to job.yaml ({newest})")
     records = [key if isinstance(key, dict) else {job.contract.key[0]: key} for key in keys]
     columns = {name: _column(job, name, [record.get(name) for record in records]) for name in job.contract.key}
     return pa.table(columns)
@@ -113,7 +116,7 @@ def _column(job: Job, name: str, values: list[Any]) -> pa.Array:
         try:
             _value(value, wanted.typed.arrow)
         except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, OverflowError):
-            raise UsageError(f"key {value!r} is not a {wanted.type}, which {name} is") from None
+            raise UsageError(f"key {value!r}: {name} is {wanted.type}, and this is not") from None
     return pa.array([_value(value, wanted.typed.arrow) for value in values], wanted.typed.arrow)
 
 

@@ -14,7 +14,7 @@ from ..schemas.errors import Unpublished
 from ..schemas.job import Job
 from ..schemas.layout import layout
 from ..transforms.tables import rejects as table
-from .runs import newest
+from .runs import manifests_of, newest
 
 
 def rejects(job: Job, date: str | None = None, run_id: str | None = None) -> pa.RecordBatchReader:
@@ -31,9 +31,11 @@ def rejects(job: Job, date: str | None = None, run_id: str | None = None) -> pa.
     Raises:
       Unpublished: when nothing ran for that night, or no such run is known.
     """
-    if run_id is not None:
-        return table.read(layout(job).rejects, run_id[:10], run_id)
     wanted = resolve_date(date) if date else None
+    if run_id is not None:
+        if not any(m.run_id == run_id for m in manifests_of(job, wanted)):
+            raise Unpublished(f"{job.name}: no run {run_id} is known; see highbeam runs")
+        return table.read(layout(job).rejects, run_id[:10], run_id)
     run = newest(job, wanted)
     if run is None:
         raise Unpublished(f"{job.name}: nothing ran {'for ' + wanted if wanted else 'yet'}; see highbeam runs")

@@ -14,12 +14,13 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from .. import storage
 from ..models.scoring import Scoring
 from ..schemas.dates import resolve_date
-from ..schemas.errors import UsageError
+from ..schemas.errors import Refused, UsageError
 from ..schemas.job import Job
 from ..schemas.layout import layout
 from ..schemas.manifest import Manifest, Status, manifest_of
 from ..schemas.plan import Plan
-from ..transforms.tables import delta
+from ..transforms.staged import add_reasons, count_reasons
+from ..transforms.tables import delta, rejects
 from .beam_options import LOCAL, pipeline_options, runner_of
 from .dry_run import first_records, in_temporary_folder
 from .planning import make_plan
@@ -90,13 +91,27 @@ def _holds(plan: Plan) -> bool:
 def _already_published(plan: Plan) -> Manifest:
     """The manifest of what stands there; written now if the run that published it died before it could."""
     found = [m for m in manifests_of(plan.job, plan.date) if m.run_id == plan.published and m.status == "published"]
-    if found:
-        return dataclasses.replace(max(found, key=lambda m: m.launch), status="already_published", files=())
+    manifest = max(found, key=lambda m: m.launch) if found else _manifest_of_what_stands(plan)
+    storage.remove_tree(plan.layout.staging(manifest.score_id))
+    return dataclasses.replace(manifest, status="already_published", files=(), seconds=_seconds(plan))
+
+
+def _manifest_of_what_stands(plan: Plan) -> Manifest:
+    """Writes the manifest of the night's publication from what table and rejects hold."""
     now = delta.current(plan.layout.table, plan.date)
-    held = dataclasses.replace(plan, attempt=now.attempt if now else plan.attempt)
-    manifest = manifest_of(held, "published", predicted=now.rows if now else 0, files=now.files if now else ())
+    if now is None:
+        raise Refused(f"{plan.layout.table}: {plan.date} was taken out of the table meanwhile; run again")
+    held = dataclasses.replace(plan, attempt=now.attempt)
+    by = add_reasons([count_reasons(batch) for batch in rejects.read(plan.layout.rejects, plan.date, now.run_id)])
+    gone = sum(sum(reasons.values()) for reasons in by.values())
+    counts = {"read": now.rows + gone, "predicted": now.rows, "rejected": gone}
+    manifest = manifest_of(held, "published", rejected_by=by, files=now.files, **counts)
     storage.create(held.manifest, manifest.to_json())
-    return dataclasses.replace(manifest, status="already_published")
+    return manifest
+
+
+def _seconds(plan: Plan) -> float:
+    return round(time.time() - plan.started, 3)
 
 
 def _launch(
@@ -118,6 +133,9 @@ def _launch(
 
 def _after_failure(plan: Plan, error: Exception) -> Manifest:
     """A refusal wrote its manifest before the pipeline failed; anything else gets one now, and staging is kept."""
+    now = delta.current(plan.layout.table, plan.date)
+    if not storage.exists(plan.manifest) and now and now.run_id == plan.run_id:
+        return _finish(plan, _manifest_of_what_stands(plan))  # it failed after the commit
     if not storage.exists(plan.manifest):
         manifest = manifest_of(plan, "failed", reason="failed", message=_first_cause(error))
         storage.create(plan.manifest, manifest.to_json())
@@ -136,11 +154,11 @@ def _finish(plan: Plan, manifest: Manifest) -> Manifest:
     """Removes the staging of a published run; the seconds are those of the whole run, not of the manifest."""
     if manifest.status == "published":
         storage.remove_tree(plan.layout.staging(plan.score_id))
-    return dataclasses.replace(manifest, seconds=round(time.time() - plan.started, 3))
+    return dataclasses.replace(manifest, seconds=_seconds(plan))
 
 
 def _as_dry_run(manifest: Manifest, job: Job) -> Manifest:
     """A dry run ends with its verdict in the message, whatever the budget says of it."""
     said = f"would be {manifest.status}" + (f": {manifest.message}" if manifest.message else "")
-    status: Status = "dry_run" if manifest.status == "published" else manifest.status
+    status: Status = "failed" if manifest.status == "failed" else "dry_run"
     return dataclasses.replace(manifest, status=status, message=said, files=(), output=layout(job).table)

@@ -29,7 +29,7 @@ class Csv(Model):
     nulls: tuple[str, ...] = Field((), description="spellings of null beside the empty unquoted field")
     compression: Literal["infer", "none", "gzip"] = Field("infer", description="`infer` goes by the file's ending")
 
-    _paths = field_validator("path", "nulls", mode="before")(_as_tuple)
+    _lists = field_validator("path", "nulls", mode="before")(_as_tuple)
 
 
 class Source(Model):
@@ -127,6 +127,8 @@ class Output(Model):
 
     delta: Delta = Field(description="a Delta Lake table, partitioned by date")
     passthrough: tuple[str, ...] = Field((), description="input columns kept beside the predictions")
+
+    _lists = field_validator("passthrough", mode="before")(_as_tuple)
 
 
 class Rejects(Model):

@@ -80,30 +80,35 @@ def load_job(path: str, overrides: Sequence[str] = ()) -> Job:
 def parse_job(text: str, path: str, overrides: Sequence[str] = ()) -> Job:
     """Reads a job from its text; `path` names it in messages and gives the folder. Raises as `load_job`."""
     document = read_yaml(text)
-    problems = list(document.problems)
-    if not problems and not isinstance(document.data, dict):
-        problems = [(1, "empty; a job needs name, source, columns, model and output")]
-    if problems:
-        raise _job_error(path, problems)
+    name = path if os.path.relpath(path).startswith("..") else os.path.relpath(path)
+    unread = [(line, f"{name}:{line}: {sentence}") for line, sentence in document.problems]
+    if not unread and not isinstance(document.data, dict):
+        unread = [(1, f"{name}:1: empty; a job needs name, source, columns, model and output")]
+    if unread:
+        raise _job_error(unread)
     for override in overrides:
-        _override(document.data, override)
-    problems = [(document.line(where), sentence) for where, sentence in _before_models(document.data)]
-    folder = os.path.dirname(os.path.abspath(path))
-    job, more = _validate(document, folder)
-    problems += more
-    if job is not None and not problems:
-        problems = [(document.line(where), sentence) for where, sentence in broken_rules(job)]
+        document.overridden.add(_override(document.data, override))
+    problems = list(_taken_out(document.data))
+    job, more = _validate(document.data, os.path.dirname(os.path.abspath(path)))
+    problems += more if job is None else broken_rules(job)
     if problems or job is None:
-        raise _job_error(path, problems)
+        raise _job_error([_placed(document, name, where, sentence) for where, sentence in problems])
     return job
 
 
-def _job_error(path: str, problems: list[tuple[int, str]]) -> JobError:
-    name = os.path.relpath(path) if not os.path.relpath(path).startswith("..") else path
-    return JobError([f"{name}:{line}: {sentence}" for line, sentence in sorted(set(problems))])
+def _placed(document: Document, name: str, where: Path, sentence: str) -> tuple[int, str]:
+    """A problem with its place: the line of the file, or the flag it came by."""
+    flags = [where[:end] for end in range(1, len(where) + 1) if where[:end] in document.overridden]
+    line = 0 if flags else document.line(where)
+    return line, f"--set {dotted(flags[-1])}: {sentence}" if flags else f"{name}:{line}: {sentence}"
 
 
-def _override(data: dict[str, Any], override: str) -> None:
+def _job_error(problems: list[tuple[int, str]]) -> JobError:
+    return JobError([sentence for _, sentence in sorted(set(problems))])
+
+
+def _override(data: dict[str, Any], override: str) -> Path:
+    """Sets one value; gives its path."""
     name, equals, value = override.partition("=")
     if not equals or not name:
         raise UsageError(f"--set {override}: write it as key.path=value")
@@ -117,54 +122,49 @@ def _override(data: dict[str, Any], override: str) -> None:
         place[last] = parse_value(value)
     except ValueError as error:
         raise UsageError(f"--set {override}: {error}") from None
+    return (*parents, last)
 
 
-def _before_models(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Secrets, and names that are reserved; both would else be called unknown."""
+def _taken_out(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Secrets, and names that are reserved: takes them out, so that the rest can be looked at, and says so."""
     if isinstance(data, list):
         for index, item in enumerate(data):
-            yield from _before_models(item, path + (index,))
-    if not isinstance(data, dict):
-        return
-    for name, value in data.items():
-        here = path + (name,)
+            yield from _taken_out(item, (*path, index))
+    for name in list(data) if isinstance(data, dict) else ():
+        here = (*path, name)
         if path[:1] not in (("columns",), ("predictions",)) and _SECRET.search(str(name)):
             yield (
                 here,
-                (
-                    f"{dotted(here)}: secrets do not belong in a job; leave it out and use the environment variables "
-                    "of the SDK (AWS_…, GOOGLE_APPLICATION_CREDENTIALS)"
-                ),
+                f"{dotted(here)}: secrets do not belong in a job; leave it out and use the environment variables "
+                "of the SDK (AWS_…, GOOGLE_APPLICATION_CREDENTIALS)",
             )
+            del data[name]
         elif name in RESERVED.get(path, ()):
             yield here, f"{dotted(here)}: not available yet"
+            del data[name]
         else:
-            yield from _before_models(value, here)
+            yield from _taken_out(data[name], here)
 
 
-def _validate(document: Document, folder: str) -> tuple[Job | None, list[tuple[int, str]]]:
+def _validate(data: Any, folder: str) -> tuple[Job | None, list[tuple[Path, str]]]:
     try:
-        return Job.model_validate(document.data).model_copy(update={"folder": folder}), []
+        return Job.model_validate(data).model_copy(update={"folder": folder}), []
     except ValidationError as error:
-        found = [_explain(problem, document.data) for problem in error.errors()]
-        return None, [(document.line(path), text) for path, text in found if text]
+        return None, [_explain(problem) for problem in error.errors()]
 
 
-def _explain(problem: Any, data: Any) -> tuple[Path, str]:
-    """One of pydantic's problems as a sentence with its remedy; no sentence for what `_before_models` says better."""
+def _explain(problem: Any) -> tuple[Path, str]:
+    """One of pydantic's problems as a sentence with its remedy."""
     path: Path = tuple(problem["loc"])
     name, kind = dotted(path), problem["type"]
     if kind == "extra_forbidden":
-        if path[-1] in RESERVED.get(path[:-1], ()) or _SECRET.search(str(path[-1])):
-            return path, ""
         return path, f"{name}: unknown key{_nearest(path)}"
     if kind == "missing":
-        alternatives = RESERVED.get(path[:-1], ()) if path[-1:] in (("csv",), ("delta",)) else ()
-        reserved = set(_at(data, path[:-1]) or ()) & set(alternatives)
-        return path, "" if reserved else f"{name} is missing{_what(path)}"
+        return path, f"{name} is missing{_what(path)}"
     if kind == "value_error":
         return path, f"{name}: {problem['ctx']['error']}"
-    return path, f"{name}: {problem['msg'].removeprefix('Input ')}, found {problem['input']!r}"
+    said = problem["msg"].removeprefix("Input ").replace("valid tuple", "list").replace("valid dictionary", "mapping")
+    return path, f"{name}: {said}, found {problem['input']!r}"
 
 
 def _nearest(path: Path) -> str:
@@ -205,12 +205,6 @@ def _first_model(annotation: Any) -> type[BaseModel] | None:
         return annotation
     found = (_first_model(part) for part in getattr(annotation, "__args__", ()))
     return next((model for model in found if model), None)
-
-
-def _at(data: Any, path: Path) -> Any:
-    for part in path:
-        data = data.get(part) if isinstance(data, dict) else None
-    return data
 
 
 def dotted(path: Path) -> str:

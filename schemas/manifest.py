@@ -74,7 +74,7 @@ class Manifest:
     @property
     def exit_code(self) -> int:
         """The status `highbeam run` ends with."""
-        return EXIT_CODES[self.status]
+        return EXIT_CODES["refused"] if self.status == "dry_run" and self.reason else EXIT_CODES[self.status]
 
     def to_json(self) -> bytes:
         """The manifest as it is stored."""

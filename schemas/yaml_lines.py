@@ -22,11 +22,13 @@ class Document:
       data: mappings, lists and scalars.
       lines: line number (from 1) of every key and item, by its path.
       problems: (line, sentence) for what cannot be read.
+      overridden: paths whose value does not come from the text.
     """
 
     data: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
     problems: list[tuple[int, str]] = field(default_factory=list)
+    overridden: set[Path] = field(default_factory=set)
 
     def line(self, path: Path) -> int:
         """Line of a path, or of its nearest parent that stands in the text."""
@@ -73,8 +75,15 @@ def read_yaml(text: str, environment: Mapping[str, str] | None = None) -> Docume
 
 
 def parse_value(text: str) -> Any:
-    """One value as it would stand in job.yaml, for `--set`."""
-    return yaml.load(text, _Loader)  # a SafeLoader
+    """One value as it would stand in job.yaml, for `--set`.
+
+    Raises:
+      ValueError: when it is not YAML.
+    """
+    try:
+        return yaml.load(text, _Loader)  # a SafeLoader
+    except yaml.YAMLError as error:
+        raise ValueError(f"not YAML: {error}".replace("\n", " ")) from None
 
 
 def _visit(loader: _Loader, node: yaml.Node, path: Path, document: Document, environment: Mapping[str, str]) -> None:

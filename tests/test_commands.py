@@ -32,7 +32,7 @@ def test_a_night_from_check_to_lookup(folder: Path, capsys: pytest.CaptureFixtur
     shown = output(capsys)
     assert "doubling: no problem found" in shown
     assert "y: {tensor: y, type: float32}" in shown
-    assert "2013-12-01: 1 files" in shown
+    assert "2013-12-01: input files: 1," in shown
 
     assert main(["run", job, "--date", DAY, "--", "--direct_num_workers=1"]) == 0
     shown = output(capsys)
@@ -63,7 +63,7 @@ def test_a_night_from_check_to_lookup(folder: Path, capsys: pytest.CaptureFixtur
     assert main(["runs", job]) == 0
     assert "published" in output(capsys)
 
-    assert main(["lookup", job, "3", "55555", "--", "-7"]) == 0
+    assert main(["lookup", job, "3", "--date", DAY, "55555", "--", "-7"]) == 0
     found = [json.loads(line) for line in output(capsys).splitlines()]
     assert [(line["key"], line["found"]) for line in found] == [(3, True), (55555, False), (-7, True)]
     assert found[0]["row"]["y"] == 2.5
@@ -80,7 +80,7 @@ def test_lookup_takes_keys_from_a_file(folder: Path, capsys: pytest.CaptureFixtu
     assert main(["lookup", job, "--keys-from", str(folder / "keys"), "--all-dates"]) == 0
     assert len(output(capsys).splitlines()) == 2
     for wrong, message in [
-        (["x3"], "key 'x3' is not a int64"),
+        (["x3"], "key 'x3': k is int64, and this is not"),
         ([], "no key given"),
         (["3", "--date", "2013-12-31"], "the newest published night is 2013-12-01"),
         (["3", "--date", "1.12.2013"], "write YYYY-MM-DD, today or yesterday"),
@@ -134,7 +134,9 @@ def test_refusals_end_with_3(folder: Path, capsys: pytest.CaptureFixture) -> Non
     assert "more than rejects.max_fraction: 0" in output(capsys)
     assert main(["run", str(folder), "--date", DAY, *strict, "--json"]) == 3
     assert json.loads(output(capsys))["status"] == "refused"
-    assert main(["run", str(folder), "--date", DAY, "--dry-run", *strict]) == 3
+    assert main(["run", str(folder), "--date", DAY, "--dry-run", *strict, "--json"]) == 3
+    assert json.loads(output(capsys))["status"] == "dry_run"
+    assert main(["rejects", str(folder), "--run", "2013-12-01-0009-0000000000000000"]) == 2
     assert main(["run", str(folder), "--date", DAY, "--dry-run"]) == 0
     assert "dry run" in output(capsys)
 

@@ -78,11 +78,11 @@ def test_a_good_job_is_read_whole() -> None:
             "path: s3://bucket/p",
             ["13: output.delta.path: s3://bucket/p: object stores are not available"],
         ),
-        ("csv: {", "json: {", ["3: source.json: not available yet"]),
+        ("csv: {", "json: {", ["2: source.csv is missing: CSV files", "3: source.json: not available yet"]),
         (
             "delta: {path: predictions}",
             "bigquery: {table: a.b.c}",
-            ["13: output.bigquery: not available yet"],
+            ["12: output.delta is missing: a Delta", "13: output.bigquery: not available yet"],
         ),
         ("key: flight_id", "schedule: daily", ["10: schedule: not available yet"]),
         (
@@ -161,7 +161,21 @@ def test_variables_and_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.parametrize(("override", "message"), [("nothing", "key.path=value"), ("name.x=1", "holds no keys")])
+def test_rules_across_parts_are_named_beside_what_is_not_available() -> None:
+    text = GOOD.replace("key: flight_id", "key: flightid\nschedule: daily").replace("[carrier]", "[q]")
+    assert [problem.split(":")[1].strip() for problem in problems(text)] == ["key", "schedule", "output.passthrough"]
+
+
+def test_a_mistake_of_a_flag_is_named_by_its_flag() -> None:
+    with pytest.raises(JobError, match=r"^--set source.min_rows: source.min_rows: .* found 'often'$"):
+        parse(GOOD, "source.min_rows=often")
+    assert parse(GOOD, "output.passthrough=distance").output.passthrough == ("distance",)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [("nothing", "key.path=value"), ("name.x=1", "holds no keys"), ("name=[", "not YAML")],
+)
 def test_a_wrong_override_is_named(override: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         parse(GOOD, override)

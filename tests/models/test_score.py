@@ -284,6 +284,7 @@ BOUNDS: list[tuple[dict[str, Any], list[float], list[tuple[int, str]]]] = [
     ({}, [1, NAN, INF, -INF], [(1, "not_finite"), (2, "not_finite"), (3, "not_finite")]),
     ({"allow_nan": True}, [1, NAN, INF], []),
     ({"min": 0, "max": 1}, [0, -0.5, 1, 1.5, NAN], [(1, "below_min"), (3, "above_max"), (4, "not_finite")]),
+    ({"min": 0, "max": 1}, [-INF, INF], [(0, "not_finite"), (1, "not_finite")]),  # the first rule broken is named
     ({"min": 0, "allow_nan": True}, [NAN, -1, -INF], [(1, "below_min"), (2, "below_min")]),
 ]
 
@@ -312,7 +313,7 @@ def test_predictions_out_of_bounds_are_rejected(
 
 
 def test_a_nan_below_the_top_k_is_not_hidden(tmp_path: Path) -> None:
-    folder = saved_model(tmp_path, lambda x: {"y": tf.stack([x, x * 0 + 5, x * 0 + 4], 1)}, x=F)
+    folder = saved_model(tmp_path, lambda x: {"y": tf.stack([x, tf.fill(tf.shape(x), 5.0), tf.ones_like(x)], 1)}, x=F)
     scorer = scorer_of(folder, COLUMNS, {"p": {"tensor": "y", "top_k": 1}})
     scored = score_batch(batch_of(rows([1, NAN])), scorer, ["k"], [])
     assert scored.rows.column("p").to_pylist() == [[{"label": "1", "score": 5.0}]]

@@ -88,6 +88,18 @@ def test_writing_numbers_on_from_the_greatest(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+def test_a_folder_somebody_else_has_begun_is_left_alone(tmp_path: Path) -> None:
+    """Renaming onto an empty folder would succeed, and mix two versions."""
+    bare(tmp_path, "007")  # no number of ours
+
+    def write(folder: str) -> None:
+        build()(folder)
+        (tmp_path / "1").mkdir()
+
+    assert write_version(str(tmp_path), write).number == 2
+    assert list((tmp_path / "1").iterdir()) == []
+
+
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"saved_model.pb is missing from what was built"):
         write_version(str(tmp_path), lambda folder: None)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from highbeam.schemas.contract import Contract
 from highbeam.schemas.job import Csv
+from highbeam.schemas.reasons import REASONS
 from highbeam.transforms import framing
 from highbeam.transforms.raw import fill_raw
 from highbeam.transforms.read_csv import BATCH_ROWS, read_csv
@@ -293,5 +294,6 @@ def _fates(batches: list[Any]) -> dict[int, Any]:
     fates: dict[int, Any] = {row.pop("_offset"): row for row in table}
     for row in rejected(batches).to_pylist() if batches else []:
         assert row["offset"] not in fates
+        assert row["reason"] in REASONS
         fates[row["offset"]] = (row["reason"], row["message"], row["key"])
     return fates

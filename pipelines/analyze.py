@@ -120,7 +120,7 @@ def analyze(
         _unpack(folder)
 
     version = store.write_version(root, write, kind=store.TRANSFORMS)
-    forget(storage.join(root, CACHE), [Path(cache).name])
+    forget(storage.join(root, CACHE), [kept.path for kept, _ in analysis.kept])
     if examples is not None:
         _write_examples(analysis, splits, version, examples, counts[0].rows, run)
     return _result(job, version, counts[0], analysis, reads_kept, examples, time.monotonic() - started)

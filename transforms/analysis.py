@@ -15,7 +15,7 @@ from ..schemas.contract import Contract
 from ..schemas.errors import UsageError
 from ..schemas.job import Source
 from ..schemas.split import Split
-from .analysis_cache import Group, Kept, entry_file, read_records, write_records
+from .analysis_cache import Group, Kept, read_records, result_name, write_records
 from .counts import Counts, add, count
 from .preprocessing import PreprocessingFn, Trace
 from .read_training import read_training, spread
@@ -116,23 +116,29 @@ def build(pipeline: beam.Pipeline, analysis: Analysis, work: Work, reads_kept: b
         batches = _batches(pipeline, analysis, group.splits, key.key, work)
         data[key] = _rows(batches, analysis.contract, key.key)
         counts.append(
-            batches | f"Count {key.key}" >> beam.Map(_counted, work.counts(group)).with_output_types(tuple[str, Counts])
+            batches | f"Count {key.key}" >> beam.Map(_counted, work.counts(group)).with_output_types(_COUNTED)
         )
     if counts:
         counts | "Counts" >> beam.Flatten() | "Write counts" >> _WriteCounts()
-    known = None
+    known = {}
     if analysis.kept:
         splits = [split for _, group in analysis.kept for split in group.splits]
         batches = _batches(pipeline, analysis, splits, "kept", work) if reads_kept else None
-        data[_KEPT] = _rows(batches, analysis.contract, "kept") if reads_kept else None
-        known = {_KEPT: _kept_results(pipeline, analysis)}
+        data[_KEPT] = _rows(batches, analysis.contract, "kept") if batches else None
+        known[_KEPT] = _kept_results(pipeline, analysis)
+    graph, results = _analyzed(pipeline, analysis, data, known)
+    graph | tft_beam.WriteTransformFn(work.graph)
+    _write_results(results, analysis, work)
+
+
+def _analyzed(pipeline: beam.Pipeline, analysis: Analysis, data: Any, known: Any) -> tuple[Any, Any]:
+    """TensorFlow Transform's own steps: the graph, and the results to keep."""
     step = tft_beam.AnalyzeDatasetWithCache(analysis.function, pipeline=pipeline)
     try:
-        graph, results = (data, known or {}, adapter_config(analysis.contract)) | step
+        graph, results = (data, known, adapter_config(analysis.contract)) | step
     except (ValueError, TypeError) as error:
         raise UsageError(f"{analysis.function.reference} cannot be analyzed: {error}") from error
-    graph | tft_beam.WriteTransformFn(work.graph)
-    _write_results(results or {}, analysis, work)
+    return graph, results or {}
 
 
 def _batches(
@@ -159,7 +165,7 @@ def _kept_results(pipeline: beam.Pipeline, analysis: Analysis) -> DatasetCache:
     """
     entries = {}
     for number, entry in enumerate(analysis.trace.entries):
-        paths = [entry_file(kept.path, entry) for kept, _ in analysis.kept]
+        paths = [path for kept, _ in analysis.kept for path in kept.records_of(entry)]
         created = pipeline | f"Kept {number}" >> beam.Create(paths, reshuffle=False)
         entries[entry] = created | f"Load {number}" >> beam.FlatMap(read_records).with_output_types(bytes)
     return DatasetCache(entries, None)
@@ -171,15 +177,15 @@ def _write_results(results: Any, analysis: Analysis, work: Work) -> None:
     for key, cache in results.items():
         folder = storage.join(work.cache, analysis.keys[key].id)
         for number, (entry, records) in enumerate(cache.items()):
-            name = entry_file(folder, entry)
-            tagged.append(records | f"Tag {key.key} {number}" >> beam.Map(_tag, name).with_output_types(_ENTRY))
+            path = storage.join(folder, result_name(entry))
+            tagged.append(records | f"Tag {key.key} {number}" >> beam.Map(_tag, path).with_output_types(_ENTRY))
     if tagged:
         grouped = tagged | "Results" >> beam.Flatten() | "By file" >> beam.GroupByKey()
         grouped | "Keep" >> beam.MapTuple(write_records)
 
 
-def _tag(record: bytes, name: str) -> _ENTRY:
-    return name, record
+def _tag(record: bytes, path: str) -> _ENTRY:
+    return path, record
 
 
 def _counted(batch: Batch, path: str) -> _COUNTED:

@@ -12,8 +12,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -26,11 +26,11 @@ from ..schemas.plan import dump_job
 from ..schemas.split import Split
 from .counts import Counts
 
-GROUP_BYTES = 256 << 20
+GROUP_BYTES = 1 << 30
 """Input of a new group. Each group makes the pipeline larger, which takes seconds; so much input takes far longer."""
 MOST_NEW_GROUPS = 16
 KEPT_SECONDS = 7 * 24 * 3600
-"""How long results of a preprocessing_fn or contract that has changed are kept: somebody may still be reading them."""
+"""How long groups are kept that an analysis had no use for: the next may have, or somebody may still read them."""
 _SCHEMA = pa.schema([pa.field("record", pa.binary(), nullable=False)])
 _CHUNK = 4096
 
@@ -75,11 +75,18 @@ class Kept:
       path: its folder.
       files: its files.
       counts: what became of its records.
+      results: name -> bytes of what is kept in the folder; a result without records has no file.
     """
 
     path: str
     files: tuple[FileId, ...]
     counts: Counts
+    results: Mapping[str, int] = field(default_factory=dict)
+
+    def records_of(self, entry: bytes) -> list[str]:
+        """Where the records of a result lie: one path, or none."""
+        name = result_name(entry)
+        return [storage.join(self.path, name)] if name in self.results else []
 
 
 def _file(split: Split) -> FileId:
@@ -106,14 +113,20 @@ def fingerprint(job: Job, source: Source, function: str | None) -> str:
 
 
 def kept_groups(folder: str) -> list[Kept]:
-    """The groups below a fingerprint's folder; none if it is not there."""
-    return [_kept(note.path) for note in storage.find(storage.join(folder, "*", "group.json"))]
+    """The groups below a fingerprint's folder that are as they were written; none if the folder is not there."""
+    found = (_kept(note.path) for note in storage.find(storage.join(folder, "*", "group.json")))
+    return [kept for kept in found if kept.results == _results(kept.path)]
 
 
 def _kept(note: str) -> Kept:
     plain = json.loads(storage.read(note))
     files = tuple((name, size, mark) for name, size, mark in plain["files"])
-    return Kept(os.path.dirname(note), files, Counts.from_plain(plain["counts"]))
+    return Kept(os.path.dirname(note), files, Counts.from_plain(plain["counts"]), plain["results"])
+
+
+def _results(folder: str) -> dict[str, int]:
+    found = storage.listing(folder)
+    return {os.path.basename(info.path): info.size for info in found if info.path.endswith(".arrow")}
 
 
 def divide(splits: Sequence[Split], kept: Iterable[Kept]) -> tuple[list[tuple[Kept, Group]], list[Group]]:
@@ -145,9 +158,9 @@ def _new_groups(files: Sequence[list[Split]]) -> Iterator[Group]:
         yield Group(tuple(split for _, splits in part for split in splits))
 
 
-def entry_file(folder: str, entry: bytes) -> str:
-    """Where a group's folder keeps one result."""
-    return storage.join(folder, f"{hashlib.sha256(entry).hexdigest()[:32]}.arrow")
+def result_name(entry: bytes) -> str:
+    """The file in which a group's folder keeps one result."""
+    return f"{hashlib.sha256(entry).hexdigest()[:32]}.arrow"
 
 
 def write_records(path: str, records: Iterable[bytes]) -> None:
@@ -170,11 +183,10 @@ def _chunks(records: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def read_records(path: str) -> Iterator[bytes]:
-    """Reads the records of one result; none where there is no file, since an empty result has none."""
-    if storage.exists(path):
-        with storage.open_input(path) as file, pa.ipc.open_file(file) as reader:
-            for number in range(reader.num_record_batches):
-                yield from reader.get_batch(number).column(0).to_pylist()
+    """Reads the records of one result."""
+    with storage.open_input(path) as file, pa.ipc.open_file(file) as reader:
+        for number in range(reader.num_record_batches):
+            yield from reader.get_batch(number).column(0).to_pylist()
 
 
 def keep(folder: str, built: str, groups: Iterable[tuple[Group, Counts]]) -> None:
@@ -187,15 +199,20 @@ def keep(folder: str, built: str, groups: Iterable[tuple[Group, Counts]]) -> Non
     """
     for group, counted in groups:
         source, target = Path(built) / group.id, Path(folder) / group.id
-        note = {"files": group.files, "counts": json.loads(counted.to_json())}
+        note = {"files": group.files, "counts": json.loads(counted.to_json()), "results": _results(str(source))}
         storage.put(str(source / "group.json"), json.dumps(note).encode())
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             source.rename(target)
 
 
-def forget(root: str, current: Collection[str]) -> None:
-    """Removes what no analysis can use any more: results of other fingerprints, once they are old."""
-    for folder in Path(root).iterdir() if Path(root).is_dir() else ():
-        if folder.name not in current and time.time() - folder.stat().st_mtime > KEPT_SECONDS:
+def forget(root: str, used: Collection[str]) -> None:
+    """Removes groups that this analysis had no use for, once they are old: their files or function have changed.
+
+    Args:
+      root: holds the folders of all fingerprints.
+      used: folders of the groups to keep.
+    """
+    for folder in Path(root).glob("*/*"):
+        if str(folder) not in used and time.time() - folder.stat().st_mtime > KEPT_SECONDS:
             shutil.rmtree(folder, ignore_errors=True)

@@ -71,28 +71,42 @@ def test_every_split_stands_in_one_group(sizes: list[int], before: set[int], gro
 @pytest.mark.parametrize("count", [0, 1, 4096, 4097])
 def test_records_come_back(tmp_path: Path, count: int) -> None:
     records = [str(number).encode() * 3 for number in range(count)]
-    path = cache.entry_file(str(tmp_path / "g"), b"entry")
-    cache.write_records(path, iter(records))
-    assert list(cache.read_records(path)) == records
-    assert list(cache.read_records(cache.entry_file(str(tmp_path / "g"), b"other"))) == []
+    cache.write_records(str(tmp_path / "r.arrow"), iter(records))
+    assert list(cache.read_records(str(tmp_path / "r.arrow"))) == records
+
+
+def keep(folder: Path, group: Group, record: bytes, counts: Counts) -> None:
+    built = folder / f"built-{record.decode()}"
+    cache.write_records(str(built / group.id / cache.result_name(b"e")), [record])
+    cache.keep(str(folder / "kept"), str(built), [(group, counts)])
 
 
 def test_a_group_is_kept_whole_and_never_changed(tmp_path: Path) -> None:
     group = Group(tuple(splits_of("ab")))
-    for attempt, read in enumerate([7, 8]):
-        built = tmp_path / f"built-{attempt}"
-        cache.write_records(cache.entry_file(str(built / group.id), b"e"), [b"r%d" % attempt])
-        cache.keep(str(tmp_path / "kept"), str(built), [(group, Counts(read))])
+    keep(tmp_path, group, b"first", Counts(7))
+    keep(tmp_path, group, b"second", Counts(8))
     (found,) = cache.kept_groups(str(tmp_path / "kept"))
     assert (found.files, found.counts) == (group.files, Counts(7))
-    assert list(cache.read_records(cache.entry_file(found.path, b"e"))) == [b"r0"]
+    assert [list(cache.read_records(path)) for path in found.records_of(b"e")] == [[b"first"]]
+    assert found.records_of(b"without records") == []
 
 
-def test_results_of_another_function_are_forgotten_once_they_are_old(tmp_path: Path) -> None:
-    for name, age in (("now", cache.KEPT_SECONDS * 2), ("young", 0), ("old", cache.KEPT_SECONDS * 2)):
-        (tmp_path / name).mkdir()
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_a_group_that_is_not_whole_does_not_serve(tmp_path: Path, damage: str) -> None:
+    keep(tmp_path, Group(tuple(splits_of("a"))), b"a", Counts(1))
+    keep(tmp_path, Group(tuple(splits_of("b"))), b"b", Counts(2))
+    one, other = cache.kept_groups(str(tmp_path / "kept"))
+    (path,) = map(Path, one.records_of(b"e"))
+    path.unlink() if damage == "missing" else path.write_bytes(path.read_bytes()[:-1])
+    assert cache.kept_groups(str(tmp_path / "kept")) == [other]
+
+
+def test_groups_without_use_are_forgotten_once_they_are_old(tmp_path: Path) -> None:
+    old = cache.KEPT_SECONDS * 2
+    for name, age in (("now/used", old), ("now/young", 0), ("now/old", old), ("before/old", old)):
+        (tmp_path / name).mkdir(parents=True)
         stamp = os.stat(tmp_path).st_mtime - age
         os.utime(tmp_path / name, (stamp, stamp))
-    cache.forget(str(tmp_path), ["now"])
-    assert {path.name for path in tmp_path.iterdir()} == {"now", "young"}
-    cache.forget(str(tmp_path / "absent"), ["now"])
+    cache.forget(str(tmp_path), [str(tmp_path / "now/used")])
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/*")} == {"now/used", "now/young"}
+    cache.forget(str(tmp_path / "absent"), [])

@@ -12,9 +12,9 @@ import pyarrow as pa
 from .fit import Fit
 from .graph import flatten
 from .outputs import emitted
+from .packing import pack_specs, packed, packs, unpacked
 from .predictions import PredictionColumn
 from .runtime import tf
-from .tensors import assemble, component_specs, components
 
 Array = np.ndarray[Any, Any]
 
@@ -32,6 +32,7 @@ class Composed:
     def __init__(self, fit: Fit, columns: Sequence[PredictionColumn]) -> None:
         self.columns = tuple(feed.column for feed in fit.feeds)
         self._fit, self._columns = fit, columns
+        self._packs = packs(fit.feeds)
         self._counts: list[int] = []
         self._all = self._traced(self._predictions)
         self._graph_alone: Any = None
@@ -50,11 +51,11 @@ class Composed:
 
     def _tensors(self, rows: pa.RecordBatch) -> Iterator[Any]:
         yield tf.constant(rows.num_rows, tf.int64)
-        for feed in self._fit.feeds:
-            yield from components(rows.column(feed.column), feed)
+        for pack in self._packs:
+            yield from packed(pack, rows)
 
     def _traced(self, body: Callable[..., list[Any]]) -> Any:
-        specs = [tf.TensorSpec([], tf.int64), *(spec for feed in self._fit.feeds for spec in component_specs(feed))]
+        specs = [tf.TensorSpec([], tf.int64), *(spec for pack in self._packs for spec in pack_specs(pack))]
         return tf.function(body, input_signature=specs, autograph=False).get_concrete_function()
 
     def _predictions(self, rows: Any, *parts: Any) -> list[Any]:
@@ -75,8 +76,9 @@ class Composed:
     def _features(self, rows: Any, parts: Sequence[Any]) -> Mapping[str, Any]:
         """What the signature is fed with: the graph's outputs, or the columns themselves."""
         flat = iter(parts)
-        pieces = {feed: list(islice(flat, len(component_specs(feed)))) for feed in self._fit.feeds}
-        columns = {feed.column: assemble(feed, piece, rows) for feed, piece in pieces.items()}
+        columns: dict[str, Any] = {}
+        for pack in self._packs:
+            columns |= unpacked(pack, list(islice(flat, len(pack_specs(pack)))), rows)
         graph = self._fit.graph
         if graph is None:
             return columns

@@ -64,7 +64,7 @@ def components(column: pa.Array, feed: Feed) -> list[Any]:
       BadColumn: when a value is missing, or a list has the wrong length, where the feed has no room for it.
       pa.ArrowInvalid: when `as` cannot convert a value.
     """
-    array = recast(_without_null_entries(column), feed.cast)
+    array = _recast(column, feed)
     if feed.is_list:
         return _list_components(array, feed)
     if feed.kind == "fixed":
@@ -72,6 +72,24 @@ def components(column: pa.Array, feed: Feed) -> list[Any]:
         return _values(array, feed)
     rows = np.flatnonzero(array.is_valid().to_numpy(zero_copy_only=False))
     return [*_values(array.drop_null(), feed), tf.constant(rows.astype(np.int64, copy=False))]
+
+
+def numbers(column: pa.Array, feed: Feed) -> np.ndarray[Any, Any]:
+    """A column of plain numbers. Raises as `components` does."""
+    array = _recast(column, feed)
+    _refuse_nulls(array, feed, "a value is missing")
+    return _numbers(array, feed.dtype)
+
+
+def words(column: pa.Array, feed: Feed) -> pa.DictionaryArray:
+    """A column of plain strings, with a dictionary no longer than the rows need. Raises as `components` does."""
+    array = _recast(column, feed)
+    _refuse_nulls(array, feed, "a value is missing")
+    return _compact(array)
+
+
+def _recast(column: pa.Array, feed: Feed) -> pa.Array:
+    return recast(_without_null_entries(column), feed.cast)
 
 
 def _list_components(array: pa.Array, feed: Feed) -> list[Any]:

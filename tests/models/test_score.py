@@ -279,6 +279,28 @@ def test_outputs_nobody_wants_need_no_inputs(tmp_path: Path) -> None:
     assert scorer.backend.predict(rows([1, 2])).to_pydict() == {"y": [2.0, 3.0]}
 
 
+@tf.function
+def _first(x: Any, *others: Any) -> Any:
+    """Takes everything and uses one."""
+    seen = [tf.debugging.assert_equal(tf.shape(other.values)[0], 0) for other in others]
+    with tf.control_dependencies(seen):
+        return tf.identity(x)
+
+
+def test_what_an_inner_function_takes_without_need_is_left_blank(tmp_path: Path) -> None:
+    """Labels may be of any kind, and are not there at scoring."""
+    labels = {"late": {"type": "string", "nullable": True}, "many": {"type": "list<int64>", "ragged": True}}
+    training = contract_of({"x": "float32", **labels})
+
+    def graph(inputs: dict[str, Any]) -> dict[str, Any]:
+        return {"x_": _first(inputs["x"], inputs["late"], inputs["many"])}
+
+    folder = saved_model(tmp_path / "m", lambda x_: {"y": tf.cast(x_ * 2, tf.bfloat16)}, x_=F)
+    scorer = scorer_of(folder, COLUMNS, transform=transform_graph(tmp_path / "g", graph, training))
+    assert scorer.backend.columns == ("x",)
+    assert scorer.backend.predict(rows([1, 2])).to_pydict() == {"y": [2.0, 4.0]}
+
+
 NAN, INF = float("nan"), float("inf")
 BOUNDS: list[tuple[dict[str, Any], list[float], list[tuple[int, str]]]] = [
     ({}, [1, NAN, INF, -INF], [(1, "not_finite"), (2, "not_finite"), (3, "not_finite")]),

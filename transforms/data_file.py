@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from .. import storage
 from ..schemas.plan import Plan
 from .published import PARTITION, published_schema
-from .ranges import SPLIT
+from .staged import SPLIT
 from .tables.delta import ROW_GROUP_ROWS
 
 

@@ -20,9 +20,9 @@ from ..schemas.rejected import EMPTY, rejects
 from .cells import Cells, merge_cell, plan_cells
 from .data_file import write_data_file
 from .published import ORIGIN, PARTITION, published_schema
-from .ranges import SPLIT, Ranges, order_columns, plan_ranges, take_range
+from .ranges import Ranges, order_columns, plan_ranges, take_range
 from .raw import fill_raw
-from .staged import is_staged
+from .staged import SPLIT, is_staged
 
 SHOWN_DUPLICATES = 10
 

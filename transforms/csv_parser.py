@@ -122,14 +122,18 @@ def _text_type(contract: Contract, name: str, uses: int) -> pa.DataType:
 
 
 def _laid_out(records: Records, rows: Rows) -> bytes:
-    """Some records as text; where all are wanted, that is the buffer they lie on."""
+    """Some records as text; where all are wanted, that is the buffer they lie on.
+
+    It ends in a line feed: without one pyarrow takes an empty last field for quoted, and so for no null, where the
+    field before it is.
+    """
     data = records.data
     if len(rows) < len(records):
         gaps = np.flatnonzero(np.diff(rows) != 1) + 1
         firsts, lasts = rows[np.append(0, gaps)], rows[np.append(gaps, len(rows)) - 1]
         view = memoryview(data)
         runs = zip(records.starts[firsts].tolist(), records.ends[lasts].tolist(), strict=True)
-        data = b"\n".join([view[start:end] for start, end in runs])
+        data = b"\n".join([*(view[start:end] for start, end in runs), b""])
     # A byte order mark is none in the middle of a file, but pyarrow drops it from every block's start.
     return b"\n" + data if data.startswith(_BOM) else data
 

@@ -178,7 +178,7 @@ def _fitting(piece: Records, rows: int, size: int, started: bool) -> int:
 
 
 def _joined(pieces: Sequence[Records]) -> Records:
-    """Lays pieces on one new buffer, without what stands before, between and after their records."""
+    """Lays pieces on one new buffer, without what stands before, between and after their records; it ends in LF."""
     at, starts = 0, []
     for piece in pieces:
         starts.append(piece.starts - piece.starts[0] + at)
@@ -188,4 +188,4 @@ def _joined(pieces: Sequence[Records]) -> Records:
     sizes = np.concatenate([piece.ends - piece.starts for piece in pieces])
     offsets = np.concatenate([piece.offsets for piece in pieces])
     lengths = np.concatenate([piece.lengths for piece in pieces])
-    return Records(b"\n".join(spans), begin, begin + sizes, offsets, lengths)
+    return Records(b"\n".join([*spans, b""]), begin, begin + sizes, offsets, lengths)

@@ -97,7 +97,7 @@ def test_splits_hold_each_record_once_in_groups_the_blocks_do_not_change(
 def test_a_group_stands_on_a_buffer_of_its_own(tmp_path: Path) -> None:
     splits = write(tmp_path, b"one\r\n\n\ntwo\nthree\n")
     first, second = frame_split(splits[0], 30, 2)
-    assert (first.data, second.data) == (b"one\r\n\n\ntwo", b"three")
+    assert (first.data, second.data) == (b"one\r\n\n\ntwo\n", b"three\n")
     assert second.starts.tolist() == [0]
 
 

@@ -63,6 +63,12 @@ def test_the_fate_of_records(tmp_path: Path, body: bytes, expected: list[Any]) -
     assert outcome(tmp_path, body, max_record_bytes=50, batch_rows=1) == expected
 
 
+def test_an_empty_last_field_is_null_whatever_follows(tmp_path: Path) -> None:
+    what = contract({"a": "string", "b": "string"})
+    for ending in (b"", b"\n", b"\nx,y", b'\n"'):  # pyarrow itself takes it for quoted at the end of its input
+        assert outcome(tmp_path, b'"x",' + ending, what)[0] == ("x", None)
+
+
 def test_a_quote_left_open_by_the_last_record_is_seen_though_all_else_is_well(tmp_path: Path) -> None:
     what = contract({"a": "string", "b": "string"})
     assert outcome(tmp_path, b'p,q\nx"y,"z', what) == [("p", "q"), "unbalanced_quote"]

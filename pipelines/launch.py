@@ -1,4 +1,4 @@
-"""Runs the pipelines of training, which somebody waits for."""
+"""Runs a pipeline that somebody waits for, and tells what became of it in a line instead of tracebacks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import io
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Callable
+from contextlib import redirect_stderr
 from typing import Any
 
 import apache_beam as beam
@@ -20,8 +20,7 @@ from .beam_options import pipeline_options, runner_of
 Launch = Callable[[Callable[[beam.Pipeline], Any], str], None]
 """Runs the pipeline that a function wires; the text is the folder of notes on files that cannot be read."""
 
-_LOG = logging.getLogger(__name__)
-_CAUSE = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Unconserved)\b.*: ")
+_CAUSE = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Unconserved|Refused|Superseded)\b.*: ")
 _GRAPH = "Graph execution error:"
 _PREAMBLE = ("Detected at node", "<stack traces", "Traceback", "File ")
 
@@ -39,40 +38,49 @@ def launcher(job: Job) -> Launch:
     def run(wire: Callable[[beam.Pipeline], Any], refusals: str) -> None:
         pipeline = beam.Pipeline(runner=runner, options=options)
         wire(pipeline)
-        try:
-            with _quiet_workers():
-                pipeline.run().wait_until_finish()
-        except Exception as error:  # runners turn every exception into one of their own
-            _LOG.debug("the pipeline failed", exc_info=error)
-            raise refusal(refusals) or HighbeamError(f"the analysis failed: {first_cause(str(error))}") from error
+        error, _ = run_and_wait(pipeline)
+        if error:
+            cause = first_cause(str(error), "the graph of preprocessing_fn")
+            raise refusal(refusals) or HighbeamError(f"the analysis failed: {cause}") from error
 
     return run
 
 
-@contextmanager
-def _quiet_workers() -> Iterator[None]:
-    """Keeps the workers of a local runner from logging and printing an exception that is raised here all the same.
+def run_and_wait(pipeline: beam.Pipeline) -> tuple[Exception | None, str]:
+    """Runs a pipeline to its end.
 
-    What else they print comes after they are done.
+    The workers of a local runner log and print an exception that ends the pipeline all the same, so what they print is
+    held back until they are done.
+
+    Returns:
+      (what ended it or None, what was printed on standard error meanwhile); after a success that is printed here.
     """
     logger, held = logging.getLogger("apache_beam.runners"), io.StringIO()
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
         with redirect_stderr(held):
-            yield
-        sys.stderr.write(held.getvalue())
+            pipeline.run().wait_until_finish()
+    except Exception as error:  # runners turn every exception into one of their own
+        return error, held.getvalue()
     finally:
         logger.setLevel(level)
+    sys.stderr.write(held.getvalue())
+    return None, held.getvalue()
 
 
-def first_cause(text: str) -> str:
-    """The line that names the cause, in the text that a runner makes of a worker's traceback."""
+def first_cause(text: str, graph: str = "the graph") -> str:
+    """The line that names the cause, in the text that a runner makes of a worker's traceback.
+
+    Args:
+      text: what the runner raised.
+      graph: what to call the TensorFlow graph, if it is that which failed.
+    """
     after = text.partition(_GRAPH)[2]
-    graph = [line.strip() for line in after.splitlines() if line.strip()]
-    telling = [line for line in graph if not line.startswith(_PREAMBLE)]
+    said = [line.strip() for line in after.splitlines() if line.strip()]
+    telling = [line for line in said if not line.startswith(_PREAMBLE)]
     if telling:
-        return f"the graph of preprocessing_fn: {telling[0]}"
+        return f"{graph}: {telling[0]}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     causes = [line for line in lines if _CAUSE.match(line)]
     return (causes[-1] if causes else lines[0] if lines else "no reason given")[:2000]

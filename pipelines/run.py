@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import re
+import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -23,6 +23,7 @@ from ..transforms.staged import add_reasons, count_reasons
 from ..transforms.tables import delta, rejects
 from .beam_options import LOCAL, pipeline_options, runner_of
 from .dry_run import first_records, in_temporary_folder
+from .launch import first_cause, run_and_wait
 from .planning import make_plan
 from .predict import build
 from .progress import Progress, watching
@@ -30,8 +31,6 @@ from .runs import manifests_of
 
 # Beam warns so because its model manager needs a package that nothing here does.
 logging.getLogger().addFilter(lambda record: "Resource module is not available" not in str(record.msg))
-_LOG = logging.getLogger(__name__)
-_CAUSE = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Unconserved|Warning|Refused|Input|Changed)\b.*: ")
 
 
 def run(
@@ -123,31 +122,23 @@ def _launch(
     if detach:
         pipeline.run()
         return manifest_of(plan, "submitted")
-    try:
-        with watching(plan, progress):
-            pipeline.run().wait_until_finish()
-    except Exception as error:  # runners turn every exception into one of their own
-        return _after_failure(plan, error)
+    with watching(plan, progress):
+        error, printed = run_and_wait(pipeline)
+    if error:
+        return _after_failure(plan, error, printed)
     return _finish(plan, Manifest.from_json(storage.read(plan.manifest)))
 
 
-def _after_failure(plan: Plan, error: Exception) -> Manifest:
+def _after_failure(plan: Plan, error: Exception, printed: str) -> Manifest:
     """A refusal wrote its manifest before the pipeline failed; anything else gets one now, and staging is kept."""
     now = delta.current(plan.layout.table, plan.date)
     if not storage.exists(plan.manifest) and now and now.run_id == plan.run_id:
         return _finish(plan, _manifest_of_what_stands(plan))  # it failed after the commit
     if not storage.exists(plan.manifest):
-        manifest = manifest_of(plan, "failed", reason="failed", message=_first_cause(error))
+        sys.stderr.write(printed)  # nobody foresaw this: the workers' tracebacks help
+        manifest = manifest_of(plan, "failed", reason="failed", message=first_cause(str(error)))
         storage.create(plan.manifest, manifest.to_json())
-        _LOG.debug("run %s failed", plan.run_id, exc_info=error)
     return _finish(plan, Manifest.from_json(storage.read(plan.manifest)))
-
-
-def _first_cause(error: Exception) -> str:
-    """The line that names the cause: the last one of a worker's traceback that Beam passes on as text."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    causes = [line for line in lines if _CAUSE.match(line)]
-    return (causes[-1] if causes else lines[0] if lines else type(error).__name__)[:2000]
 
 
 def _finish(plan: Plan, manifest: Manifest) -> Manifest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ PATHS = ["source.csv.path=work/data/*/flights.csv", "training.source.csv.path=wo
 
 
 @pytest.fixture(scope="module")
-def year(tmp_path_factory: pytest.TempPathFactory) -> tuple[highbeam.Job, Any]:
+def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[highbeam.Job, Any]]:
     """A model trained on January, and one run over all 365 files."""
     folder = tmp_path_factory.mktemp("year")
     for file in ("job.yaml", "preprocessing.py"):
@@ -92,7 +93,7 @@ def tensor(column: pa.ChunkedArray, spec: Any) -> Any:
 def test_other_engines_read_the_same_table(year: tuple[highbeam.Job, Any]) -> None:
     job, manifest = year
     files = [f"{layout(job).table}/{file}" for file in manifest.files]
-    count, late = duckdb.execute("select count(*), avg(late) from read_parquet($1)", [files]).fetchone()
+    ((count, late),) = duckdb.execute("select count(*), avg(late) from read_parquet($1)", [files]).fetchall()
     frame = polars.read_delta(layout(job).table)
     assert count == frame.height == manifest.predicted
     assert frame["late"].mean() == pytest.approx(late, abs=1e-6)

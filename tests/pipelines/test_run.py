@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 
 import highbeam
 from highbeam import storage
-from highbeam.pipelines import run as run_module
+from highbeam.pipelines import planning
 from highbeam.schemas.layout import layout
 
 from tests.support.jobs import DAY, JOB, csv_lines, make_job, save_model, shuffled, write_night
@@ -40,7 +40,7 @@ def file_digests(job: Any) -> dict[str, str]:
 
 
 def test_every_row_is_predicted_and_found_again(job: Any) -> None:
-    seen = []
+    seen: list[Any] = []
     manifest = highbeam.run(job, DAY, progress=seen.append)
     assert (manifest.status, manifest.read, manifest.predicted, manifest.rejected) == ("published", N, N, 0)
     assert manifest.splits > 4
@@ -226,14 +226,14 @@ def test_splits_are_staged_as_they_are_read_and_not_at_the_end(job: Any, monkeyp
 
 
 def test_a_file_changed_under_the_run_is_refused(job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_plan = run_module.make_plan
+    make_plan = planning.make_plan
 
     def then_change(*arguments: Any) -> Any:
         planned = make_plan(*arguments)
         write_night(Path(job.folder), csv_lines(range(7)), name="b.csv")
         return planned
 
-    monkeypatch.setattr(run_module, "make_plan", then_change)
+    monkeypatch.setattr("highbeam.pipelines.run.make_plan", then_change)
     manifest = highbeam.run(job, DAY)
     assert (manifest.status, manifest.reason, manifest.exit_code) == ("refused", "input_changed", 3)
     assert "b.csv" in manifest.message

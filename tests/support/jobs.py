@@ -31,7 +31,7 @@ output:
 DAY = "2013-12-01"
 
 
-class Doubling(tf.Module):  # type: ignore[misc]
+class Doubling(tf.Module):
     """y = factor * x, plus the length of g, and the row fails where x is 666666."""
 
     def __init__(self, factor: float, dtype: Any = tf.float32) -> None:

@@ -98,9 +98,10 @@ def parse_job(text: str, path: str, overrides: Sequence[str] = ()) -> Job:
 
 def _placed(document: Document, name: str, where: Path, sentence: str) -> tuple[int, str]:
     """A problem with its place: the line of the file, or the flag it came by."""
-    flags = [where[:end] for end in range(1, len(where) + 1) if where[:end] in document.overridden]
-    line = 0 if flags else document.line(where)
-    return line, f"--set {dotted(flags[-1])}: {sentence}" if flags else f"{name}:{line}: {sentence}"
+    if any(where[:end] in document.overridden for end in range(1, len(where) + 1)):
+        return 0, f"--set: {sentence}"
+    line = document.line(where)
+    return line, f"{name}:{line}: {sentence}"
 
 
 def _job_error(problems: list[tuple[int, str]]) -> JobError:

@@ -19,6 +19,7 @@ import tensorflow_transform as tft
 
 import highbeam
 from examples.flight_delay import make_data, train
+from highbeam.models.specs import feature_spec
 from highbeam.schemas.layout import layout
 
 HERE = Path(make_data.__file__).parent
@@ -67,11 +68,10 @@ def test_every_prediction_is_the_models_own(year: tuple[highbeam.Job, Any]) -> N
 
 def direct(job: highbeam.Job, flights: pa.Table) -> np.ndarray:
     """What graph and SavedModel give when they are called by hand, row for row."""
-    version = f"{job.folder}/work/models/1"
-    transform = tft.TFTransformOutput(version)
+    transform = tft.TFTransformOutput(f"{job.folder}/work/transforms/1")
     layer = transform.transform_features_layer()
-    score = tf.saved_model.load(version).signatures["serving_default"]
-    specs = {n: s for n, s in transform.raw_feature_spec().items() if n in flights.column_names}
+    score = tf.saved_model.load(f"{job.folder}/work/models/1").signatures["serving_default"]
+    specs = {name: spec for name, spec in feature_spec(job.contract).items() if name in layer_inputs(transform)}
     results = []
     for start in range(0, flights.num_rows, 10_000):
         part = flights.slice(start, 10_000)
@@ -79,6 +79,12 @@ def direct(job: highbeam.Job, flights: pa.Table) -> np.ndarray:
         wanted = score.structured_input_signature[1]
         results.append(score(**{name: features[name] for name in wanted})["late"].numpy())
     return np.concatenate(results)
+
+
+def layer_inputs(transform: tft.TFTransformOutput) -> set[str]:
+    """The raw features the graph takes; the label is not among the nightly columns and is not needed."""
+    loaded = tf.saved_model.load(transform.transform_savedmodel_dir)
+    return set(loaded.transform_fn.structured_input_signature[0][0])
 
 
 def tensor(column: pa.ChunkedArray, spec: Any) -> Any:

@@ -167,7 +167,7 @@ def test_rules_across_parts_are_named_beside_what_is_not_available() -> None:
 
 
 def test_a_mistake_of_a_flag_is_named_by_its_flag() -> None:
-    with pytest.raises(JobError, match=r"^--set source.min_rows: source.min_rows: .* found 'often'$"):
+    with pytest.raises(JobError, match=r"^--set: source.min_rows: .* found 'often'$"):
         parse(GOOD, "source.min_rows=often")
     assert parse(GOOD, "output.passthrough=distance").output.passthrough == ("distance",)
 

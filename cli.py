@@ -157,11 +157,13 @@ def _guarded(command: Callable[[], int], as_json: bool) -> int:
         return _complain(str(error), error.reason, error.exit_code, as_json)
     except StorageError as error:
         return _complain(str(error), "storage", 2, as_json)
-    except KeyboardInterrupt:
-        return _complain("interrupted; run the command again, staged splits are kept", "interrupted", 1, as_json)
     except BrokenPipeError:  # `highbeam lookup … | head` closed its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        return _complain(f"{error.filename or 'a file'}: {error.strerror or error}", "storage", 1, as_json)
+    except KeyboardInterrupt:
+        return _complain("interrupted; run the command again, staged splits are kept", "interrupted", 1, as_json)
 
 
 def _complain(message: str, reason: str, status: int, as_json: bool) -> int:

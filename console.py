@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -131,7 +132,7 @@ def run_summary(manifest: Manifest, job_path: str) -> str:
     if m.status in ("published", "already_published"):
         lines += [f"  table     {m.output}  date={m.date}"]
     if m.rejected and m.status != "dry_run":
-        lines += [f"  see them  highbeam rejects {job_path} --date {m.date}"]
+        lines += [f"  see them  highbeam rejects {shlex.quote(job_path)} --date {m.date}"]
     return "\n".join(lines)
 
 
@@ -143,9 +144,8 @@ class progress_line:  # noqa: N801 - used as a function
 
     def __call__(self, now: Progress) -> None:
         """Shows one state."""
-        over = now.staged == now.splits
         if self._terminal:
-            self._stream.write(f"\r\x1b[2K{progress_text(now)}" + ("\n" if over else ""))
+            self._stream.write(f"\r\x1b[2K{progress_text(now)}" + ("\n" if now.over else ""))
             self._stream.flush()
         elif now.seconds - self._last >= PLAIN_LINE_SECONDS:
             self._last = now.seconds

@@ -66,6 +66,11 @@ def has_wildcard(path: str) -> bool:
     return bool(_WILDCARD.search(path))
 
 
+def escape(path: str) -> str:
+    """The pattern that matches just this path, whatever characters its names hold."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
+
+
 def stat(path: str) -> FileInfo | None:
     """The object at `path`, or None where there is none (a folder is none)."""
     return _described(_LOCAL.get_file_info(_local(path)))
@@ -224,6 +229,16 @@ class _HashingFile(RawIOBase):
         self.digest.update(view)
         self.size += view.nbytes
         return view.nbytes
+
+
+def unwritable(folder: str) -> str | None:
+    """Why a folder that may not exist yet cannot be written to, or None."""
+    place = Path(_local(folder))
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        return f"{place} is a file, not a folder"
+    return None if os.access(place, os.W_OK | os.X_OK) else f"{place} is not writable"
 
 
 def _local(path: str) -> str:

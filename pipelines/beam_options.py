@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import io
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
 from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -32,10 +34,12 @@ def pipeline_options(options: Mapping[str, Any], flags: Sequence[str] = ()) -> P
     spelled = [flag for name, value in options.items() for flag in _flags(name, value)] + list(flags)
     _refuse_unknown(spelled)
     given = {flag[2:].partition("=")[0] for flag in spelled}
+    said = io.StringIO()
     try:
-        runner = PipelineOptions(spelled).get_all_options()["runner"] or LOCAL
+        with redirect_stderr(said):
+            runner = PipelineOptions(spelled).get_all_options()["runner"] or LOCAL
     except SystemExit:
-        raise UsageError(f"beam: not understood: {' '.join(spelled)}") from None
+        raise UsageError(f"beam: {said.getvalue().strip().rpartition('error: ')[2]}") from None
     defaults: dict[str, Any] = {"runner": LOCAL}
     if runner == LOCAL:
         defaults |= {"direct_running_mode": "multi_threading", "direct_num_workers": os.cpu_count() or 1}

@@ -36,7 +36,8 @@ def first_records(plan: Plan, limit: int | None) -> Plan:
         taken, end = _cut(split, plan, left)
         splits.append(dataclasses.replace(split, end=end))
         left -= taken
-    return dataclasses.replace(plan, splits=tuple(splits))
+    source = plan.job.source.model_copy(update={"min_rows": 0})  # a sample is smaller than a night
+    return dataclasses.replace(plan, splits=tuple(splits), job=plan.job.model_copy(update={"source": source}))
 
 
 def _cut(split: Split, plan: Plan, left: int) -> tuple[int, int | None]:

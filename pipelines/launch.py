@@ -21,6 +21,8 @@ Launch = Callable[[Callable[[beam.Pipeline], Any], str], None]
 """Runs the pipeline that a function wires; the text is the folder of notes on files that cannot be read."""
 
 _CAUSE = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Unconserved|Refused|Superseded)\b.*: ")
+_OURS = re.compile(r"highbeam\.schemas\.errors\.\w+: ")
+_WHERE = re.compile(r" \[while running '[^']*'\]$")
 _GRAPH = "Graph execution error:"
 _PREAMBLE = ("Detected at node", "<stack traces", "Traceback", "File ")
 
@@ -83,4 +85,10 @@ def first_cause(text: str, graph: str = "the graph") -> str:
         return f"{graph}: {telling[0]}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     causes = [line for line in lines if _CAUSE.match(line)]
-    return (causes[-1] if causes else lines[0] if lines else "no reason given")[:2000]
+    return _WHERE.sub("", causes[-1] if causes else lines[0] if lines else "no reason given")[:2000]
+
+
+def foreseen(cause: str) -> str | None:
+    """What one of our own errors says, without its class; None for any other cause."""
+    match = _OURS.match(cause)
+    return cause[match.end() :] if match else None

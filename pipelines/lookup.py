@@ -106,6 +106,9 @@ def _typed(job: Job, keys: list[Any]) -> pa.Table:
         newest = f"the newest published night is {nights[-1]}" if nights else "no night is published yet"
         raise UsageError(f"{job.name}: the job has no key to look rows up by; add key: to job.yaml ({newest})")
     records = [key if isinstance(key, dict) else {job.contract.key[0]: key} for key in keys]
+    for record in records:
+        if set(record) != set(job.contract.key):
+            raise UsageError(f"key {record}: a key is made of {', '.join(job.contract.key)}")
     columns = {name: _column(job, name, [record.get(name) for record in records]) for name in job.contract.key}
     return pa.table(columns)
 
@@ -115,7 +118,7 @@ def _column(job: Job, name: str, values: list[Any]) -> pa.Array:
     for value in values:
         try:
             _value(value, wanted.typed.arrow)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, OverflowError):
+        except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError, OverflowError):
             raise UsageError(f"key {value!r}: {name} is {wanted.type}, and this is not") from None
     return pa.array([_value(value, wanted.typed.arrow) for value in values], wanted.typed.arrow)
 
@@ -123,6 +126,8 @@ def _column(job: Job, name: str, values: list[Any]) -> pa.Array:
 def _value(value: Any, type: pa.DataType) -> Any:
     if isinstance(value, str) and not pa.types.is_string(type):
         return pa.scalar(value).cast(type).as_py()
+    if pa.types.is_integer(type) and value is not None and (isinstance(value, bool) or value != int(value)):
+        raise ValueError(f"{value!r} is not an integer")
     return pa.scalar(value, type).as_py()
 
 

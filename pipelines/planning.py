@@ -30,7 +30,7 @@ RELEASES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow", "del
 
 @dataclass(frozen=True)
 class Settled:
-    """A job held against its model and its table.
+    """A job held against its model.
 
     Attributes:
       job: with every prediction declared and typed.
@@ -48,7 +48,7 @@ class Settled:
 
 
 def settle(job: Job) -> Settled:
-    """Resolves the model and holds it against the contract and the table.
+    """Resolves the model and holds it against the contract.
 
     Raises:
       UsageError: everything that does not fit.
@@ -60,9 +60,23 @@ def settle(job: Job) -> Settled:
     if job.postprocess:
         load_function(job.postprocess, job.folder)
     declared = {column.name: _typed(column, examined.predictions[column.name]) for column in scoring.predictions}
-    job = job.model_copy(update={"predictions": declared})
-    delta.check_schema(layout(job).table, published_schema(job))
-    return Settled(job, model, transform, examined, scoring)
+    return Settled(job.model_copy(update={"predictions": declared}), model, transform, examined, scoring)
+
+
+def check_places(job: Job) -> None:
+    """Makes sure that table and state can be written, and that the table takes the job's columns.
+
+    Args:
+      job: with every prediction declared.
+
+    Raises:
+      UsageError: saying which place, or which columns.
+    """
+    places = layout(job)
+    for name, place in (("output.delta.path", places.table), ("state", places.state)):
+        if problem := storage.unwritable(place):
+            raise UsageError(f"{name}: {problem}; choose another place")
+    delta.check_schema(places.table, published_schema(job))
 
 
 def _model_version(job: Job) -> str:
@@ -106,6 +120,7 @@ def make_plan(job: Job, date: str) -> tuple[Plan, Scoring]:
     started = time.time()
     splits = plan_splits(job.source, job.contract, job.folder, date)
     settled = settle(job)
+    check_places(settled.job)
     return _plan(settled, date, tuple(splits), started), settled.scoring
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .. import storage
 from ..schemas.plan import Plan
@@ -27,6 +27,7 @@ class Progress:
       seconds: since the run began.
       resumed: splits that an earlier attempt had staged.
       resumed_read: records in those.
+      over: whether the run has ended.
     """
 
     splits: int
@@ -36,6 +37,7 @@ class Progress:
     seconds: float = 0.0
     resumed: int = 0
     resumed_read: int = 0
+    over: bool = False
 
     @property
     def rows_per_second(self) -> float:
@@ -99,4 +101,4 @@ def watching(plan: Plan, report: Callable[[Progress], None] | None) -> Iterator[
     finally:
         over.set()
         thread.join()
-        report(watch.poll())
+        report(replace(watch.poll(), over=True))

@@ -23,7 +23,7 @@ from ..transforms.staged import add_reasons, count_reasons
 from ..transforms.tables import delta, rejects
 from .beam_options import LOCAL, pipeline_options, runner_of
 from .dry_run import first_records, in_temporary_folder
-from .launch import first_cause, run_and_wait
+from .launch import first_cause, foreseen, run_and_wait
 from .planning import make_plan
 from .predict import build
 from .progress import Progress, watching
@@ -66,6 +66,7 @@ def run(
     if limit is not None and (not dry_run or limit < 1):
         raise UsageError("--limit needs --dry-run, and a number of records from 1")
     options = pipeline_options(job.beam, beam_flags)
+    runner_of(options)
     if detach and options.get_all_options()["runner"] == LOCAL:
         raise UsageError(f"--detach needs a runner on other machines, not {LOCAL}; this one ends with the command")
     night = resolve_date(date)
@@ -135,8 +136,10 @@ def _after_failure(plan: Plan, error: Exception, printed: str) -> Manifest:
     if not storage.exists(plan.manifest) and now and now.run_id == plan.run_id:
         return _finish(plan, _manifest_of_what_stands(plan))  # it failed after the commit
     if not storage.exists(plan.manifest):
-        sys.stderr.write(printed)  # nobody foresaw this: the workers' tracebacks help
-        manifest = manifest_of(plan, "failed", reason="failed", message=first_cause(str(error)))
+        cause = first_cause(str(error))
+        if foreseen(cause) is None:
+            sys.stderr.write(printed)  # the workers' tracebacks help
+        manifest = manifest_of(plan, "failed", reason="failed", message=foreseen(cause) or cause)
         storage.create(plan.manifest, manifest.to_json())
     return _finish(plan, Manifest.from_json(storage.read(plan.manifest)))
 

@@ -36,7 +36,7 @@ def runs(job: Job) -> list[RanOnce]:
 
 def manifests_of(job: Job, date: str | None = None) -> Iterator[Manifest]:
     """The manifests of a date, or of all, in no order that matters."""
-    pattern = storage.join(layout(job).runs(date), "*.json" if date else "*/*.json")
+    pattern = storage.join(storage.escape(layout(job).runs(date)), "*.json" if date else "*/*.json")
     for info in storage.find(pattern):
         yield Manifest.from_json(storage.read(info.path))
 

@@ -102,6 +102,8 @@ class Prediction(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Prediction:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
         if self.labels and not self.top_k:
             raise ValueError("labels belong to top_k")
         if self.top_k and (self.type or self.size):
@@ -155,7 +157,9 @@ class Job(Model):
     )
     training: Training | None = Field(None, description="what analyze reads beyond the nightly rows")
     model: ModelRef = Field(description="the model")
-    predictions: dict[str, Prediction] | None = Field(None, description="what is published; inferred when absent")
+    predictions: dict[str, Prediction] | None = Field(
+        None, min_length=1, description="what is published; inferred when absent"
+    )
     postprocess: str | None = Field(None, description="`file.py:function`, RecordBatch -> RecordBatch, row for row")
     output: Output = Field(description="the table")
     state: str | None = Field(

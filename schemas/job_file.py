@@ -83,7 +83,7 @@ def parse_job(text: str, path: str, overrides: Sequence[str] = ()) -> Job:
     name = path if os.path.relpath(path).startswith("..") else os.path.relpath(path)
     unread = [(line, f"{name}:{line}: {sentence}") for line, sentence in document.problems]
     if not unread and not isinstance(document.data, dict):
-        unread = [(1, f"{name}:1: empty; a job needs name, source, columns, model and output")]
+        unread = [(1, f"{name}:1: not a mapping; a job needs name, source, columns, model and output")]
     if unread:
         raise _job_error(unread)
     for override in overrides:
@@ -98,7 +98,9 @@ def parse_job(text: str, path: str, overrides: Sequence[str] = ()) -> Job:
 
 def _placed(document: Document, name: str, where: Path, sentence: str) -> tuple[int, str]:
     """A problem with its place: the line of the file, or the flag it came by."""
-    if any(where[:end] in document.overridden for end in range(1, len(where) + 1)):
+    came = any(where[:end] in document.overridden for end in range(1, len(where) + 1))
+    made = where not in document.lines and any(path[: len(where)] == where for path in document.overridden)
+    if came or made:
         return 0, f"--set: {sentence}"
     line = document.line(where)
     return line, f"{name}:{line}: {sentence}"

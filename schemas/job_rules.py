@@ -8,7 +8,7 @@ from typing import Any
 
 from .contract import KEY_TYPES, Column
 from .job import Job
-from .layout import local_problem
+from .layout import layout, local_problem
 
 Path = tuple[Any, ...]
 Problem = tuple[Path, str]
@@ -124,10 +124,9 @@ def _places(job: Job) -> Iterator[Problem]:
     for where, place in places.items():
         if place is not None and (problem := local_problem(place)):
             yield where, f"{'.'.join(map(str, where))}: {problem}"
-    if job.state and os.path.abspath(os.path.join(job.folder, job.state)) == os.path.abspath(
-        os.path.join(job.folder, job.output.delta.path)
-    ):
+    inside = os.path.relpath(layout(job).state, layout(job).table)
+    if not inside.startswith(("..", "_")):
         yield (
             ("state",),
-            "state: must not be the table's own folder; write a folder inside it whose name begins with _",
+            "state: must not lie among the table's files; write another folder, or one in it whose name begins with _",
         )

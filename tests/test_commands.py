@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from highbeam.cli import main
@@ -165,3 +167,87 @@ def test_a_plain_beam_main(folder: Path, capsys: pytest.CaptureFixture) -> None:
     assert beam_main([*flags, "--direct_num_workrs=1"]) == 2
     assert "did you mean direct_num_workers?" in capsys.readouterr().err
     assert beam_main([*flags, "--set=rejects.max_fraction=0", "--force"]) == 3
+
+
+def test_a_folder_with_any_name_works(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    odd = folder / "we[i]rd * folder?"
+    shutil.copytree(folder / "data", odd / "data")
+    models = f"path: {folder}/models"  # TensorFlow itself takes such a name for a pattern
+    (odd / "job.yaml").write_text(JOB.replace("path: models", models))
+    assert main(["run", str(odd), "--date", DAY]) == 0
+    assert "highbeam rejects '" in output(capsys)
+    assert main(["runs", str(odd), "--json"]) == 0
+    assert json.loads(output(capsys))["status"] == "published"
+    assert main(["lookup", str(odd), "3"]) == 0
+    assert json.loads(output(capsys))["found"] is True
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("output.delta.path=job.yaml", "output.delta.path: .*job.yaml is a file, not a folder"),
+        ("state=job.yaml/x", "state: .*job.yaml is a file, not a folder"),
+        ("state=table/x", "state: must not lie among the table's files"),
+        ("columns.x.pattern='(['", "pattern belongs to string"),
+        ("columns.g.pattern='(['", "column g: "),
+        ("beam.direct_num_workers=many", "beam: argument --direct_num_workers: invalid int value: 'many'$"),
+        ("predictions={}", "predictions: "),
+        ("predictions.y={tensor: y, min: 2, max: 1}", "min 2 is above max 1"),
+    ],
+)
+def test_check_finds_what_a_run_would_stumble_over(
+    folder: Path, override: str, message: str, capsys: pytest.CaptureFixture
+) -> None:
+    assert main(["check", str(folder), "--set", override]) == 2
+    printed = capsys.readouterr()
+    assert re.search(message, printed.err, re.MULTILINE), printed.err
+    assert printed.err.count("\n") == 1
+    assert not printed.out
+
+
+def test_raw_bytes_are_not_kept_against_the_jobs_will(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    run = ["run", str(folder), "--date", DAY, "--json"]
+    assert main([*run, "--set", "rejects.max_fraction=0"]) == 3
+    assert main([*run, "--set", "rejects.keep_raw=false"]) == 0
+    output(capsys)
+    assert main(["rejects", str(folder), "--json"]) == 0
+    reject = json.loads(output(capsys))
+    assert (reject["reason"], reject["raw"]) == ("bad_value", None)
+
+
+def test_a_postprocess_that_breaks_its_promise_is_one_line(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    (folder / "post.py").write_text("def fn(rows):\n    return rows\n")
+    (folder / "job.yaml").write_text(JOB + "postprocess: post.py:fn\npredictions: {y: {tensor: y, type: float32}}\n")
+    assert main(["run", str(folder), "--date", DAY]) == 1
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err
+    assert "highbeam.schemas" not in printed.out
+    assert "while running" not in printed.out
+    assert "postprocess" in printed.out
+
+
+def test_a_limited_dry_run_may_be_smaller_than_a_night(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    arguments = ["run", str(folder), "--date", DAY, "--dry-run", "--limit", "5", "--set", "source.min_rows=900"]
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(output(capsys))["read"] == 5
+
+
+def test_a_fraction_is_no_integer_key(folder: Path) -> None:
+    import highbeam
+
+    job = highbeam.load_job(str(folder))
+    assert main(["run", str(folder), "--date", DAY]) == 0
+    assert highbeam.lookup(job, [3, 4.0, "5"])["k"].to_pylist() == [3, 4, 5]
+    for wrong in (1.5, True, {"z": 1}):
+        with pytest.raises(highbeam.UsageError):
+            highbeam.lookup(job, [wrong])
+
+
+def test_predict_in_memory_does_not_look_at_the_table(folder: Path) -> None:
+    import highbeam
+
+    assert main(["run", str(folder), "--date", DAY]) == 0
+    (folder / "job.yaml").write_text(JOB.replace("passthrough: [g]", "passthrough: []"))
+    job = highbeam.load_job(str(folder))
+    table = pa.table({"k": [1], "g": ["a"], "x": [2.0]})
+    assert highbeam.predict(job, table)[0].to_pylist() == [{"k": 1, "y": 5.0}]

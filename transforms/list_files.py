@@ -27,8 +27,8 @@ def list_files(
     problems = []
     for path in paths:
         full = dated(path, folder, date)
-        files = _find(full)
-        if not files and not storage.has_wildcard(full):
+        files = _find(path, folder, date)
+        if not files and not storage.has_wildcard(path):
             problems.append(f"{full}: no such file; correct the path, or wait for the file")
         elif not files and not may_be_empty:
             problems.append(f"{full}: matches no file; correct the path, or say min_rows: 0 if a night may be empty")
@@ -45,7 +45,8 @@ def check_ready(ready: str | None, folder: str, date: str | None) -> None:
     Raises:
       UsageError: when the file that says so does not exist.
     """
-    if ready and not _find(full := dated(ready, folder, date)):
+    if ready and not _find(ready, folder, date):
+        full = dated(ready, folder, date)
         raise UsageError(f"{full}: not there, so the night is not ready (source.ready); run again when it is")
 
 
@@ -64,8 +65,12 @@ def dated(path: str, folder: str, date: str | None) -> str:
     return resolve(folder, path)
 
 
-def _find(path: str) -> list[storage.FileInfo]:
+def _find(path: str, folder: str, date: str | None) -> list[storage.FileInfo]:
+    """The files of one path; only what the job says is a pattern, not the name of the folder it lies in."""
     try:
-        return storage.find(path)
+        if storage.has_wildcard(path):
+            return storage.find(dated(path, storage.escape(folder), date))
+        found = storage.stat(dated(path, folder, date))
+        return [found] if found else []
     except storage.StorageError as error:
         raise UsageError(str(error)) from error

@@ -95,7 +95,8 @@ def settle_duplicates(rows: pa.Table, plan: Plan) -> tuple[pa.Table, pa.Table, t
     extra = rows.filter(repeated)
     if contract.duplicates == "reject":
         return rows.filter(pc.invert(repeated)), extra, ()
-    keys = extra.select(list(contract.key)).slice(0, SHOWN_DUPLICATES).combine_chunks().to_batches()
+    distinct = extra.select(list(contract.key)).group_by(list(contract.key), use_threads=False).aggregate([])
+    keys = distinct.slice(0, SHOWN_DUPLICATES).combine_chunks().to_batches()
     return rows, rows.slice(0, 0), tuple(key_text(keys[0], contract.key).to_pylist()) if keys else ()
 
 

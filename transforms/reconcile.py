@@ -69,9 +69,17 @@ def staged_rejects(plan: Plan, report_paths: Sequence[str]) -> Iterator[pa.Recor
     for number in range(len(plan.splits)):
         if _footer(plan.staged(number)):
             with Staged(plan.staged(number)) as staged:
-                yield staged.rejected()
+                yield _kept(staged.rejected(), plan)
     for path in sorted(report_paths):
-        yield read_report(path)[1]
+        yield _kept(read_report(path)[1], plan)
+
+
+def _kept(rejected: pa.RecordBatch, plan: Plan) -> pa.RecordBatch:
+    """Rejects without their raw bytes, where the job keeps none: they may have been staged before it said so."""
+    if plan.job.rejects.keep_raw:
+        return rejected
+    place = rejected.schema.get_field_index("raw")
+    return rejected.set_column(place, rejected.schema.field("raw"), pa.nulls(rejected.num_rows, pa.binary()))
 
 
 def _footer(path: str) -> Footer | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -251,3 +253,27 @@ def test_predict_in_memory_does_not_look_at_the_table(folder: Path) -> None:
     job = highbeam.load_job(str(folder))
     table = pa.table({"k": [1], "g": ["a"], "x": [2.0]})
     assert highbeam.predict(job, table)[0].to_pylist() == [{"k": 1, "y": 5.0}]
+
+
+PREPROCESSING = """\
+import tensorflow_transform as tft
+
+
+def fn(inputs):
+    return {"x": tft.scale_to_z_score(inputs["x"]), "g": tft.compute_and_apply_vocabulary(inputs["g"])}
+"""
+
+
+@pytest.mark.parametrize(("limit", "status"), [("0.01", 0), ("0", 3)])
+def test_the_exit_status_survives_an_analysis(folder: Path, limit: str, status: int) -> None:
+    """The interpreter itself must come down well after TensorFlow Transform was at work in it."""
+    (folder / "pre.py").write_text(PREPROCESSING)
+    (folder / "job.yaml").write_text(JOB + "transform: {preprocessing_fn: pre.py:fn, path: transforms}\n")
+    command = [sys.executable, "-m", "highbeam.cli", "analyze", str(folder), "--from", DAY, "--to", DAY, "--json"]
+    done = subprocess.run([*command, "--set", f"rejects.max_fraction={limit}"], capture_output=True, text=True)
+    assert done.returncode == status, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    assert (folder / "transforms" / "1").exists() == (status == 0)
+    if status == 0:
+        assert json.loads(done.stdout)["analysed"] == 1000

@@ -125,6 +125,19 @@ def test_only_the_guilty_rows_are_turned_away(tmp_path: Path) -> None:
     assert keys["20008,a,666666"] == "20008"
 
 
+def test_one_bad_row_in_a_million(tmp_path: Path) -> None:
+    lines = csv_lines(range(1_000_000))
+    lines[654_321] = "654321,a,12O.5"
+    path = write_night(tmp_path, lines)
+    job = make_job(tmp_path, JOB.replace("65536", "4194304"))
+    manifest = highbeam.run(job, DAY)
+    assert (manifest.status, manifest.predicted, manifest.rejected) == ("published", 999_999, 1)
+    (reject,) = highbeam.rejects(job, DAY).read_all().to_pylist()
+    assert reject["raw"] == b"654321,a,12O.5"
+    assert reject["offset"] == path.read_bytes().index(reject["raw"])
+    assert highbeam.lookup(job, [654_320, 654_321])["k"].to_pylist() == [654_320]
+
+
 def test_a_night_of_bad_rows_is_refused_and_a_higher_budget_scores_nothing_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,8 @@ MIXED = contract({
     "y": "binary",
 }, ("k",))  # fmt: skip
 HEADER = ",".join(MIXED.columns)
-TEXT = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=6)
+UNWRITABLE = "" if sys.version_info >= (3, 11) else "\0"  # csv.writer of Python 3.10 refuses it
+TEXT = st.text(st.characters(exclude_characters="\r\n" + UNWRITABLE, exclude_categories=["Cs"]), max_size=6)
 ROW = st.tuples(
     st.integers(-(2**31), 2**31 - 1).map(str), st.sampled_from(["1.5", "-2e3", "", "nan"]), TEXT,
     st.sampled_from(["true", "0", ""]), st.sampled_from(["2013-07-04", "2013-11-03T01:30:00.5", ""]),

@@ -67,7 +67,8 @@ def reconcile(plan: Plan, report_paths: Sequence[str]) -> Tally:
 def staged_rejects(plan: Plan, report_paths: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """All rejects of a run, split by split, then those of the merge."""
     for number in range(len(plan.splits)):
-        if _footer(plan.staged(number)):
+        footer = _footer(plan.staged(number))
+        if footer and footer.rejected:
             with Staged(plan.staged(number)) as staged:
                 yield _kept(staged.rejected(), plan)
     for path in sorted(report_paths):

@@ -12,6 +12,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from .. import storage
+from ..models.handler import one_core_a_call
 from ..models.scoring import Scoring
 from ..schemas.dates import resolve_date
 from ..schemas.errors import Refused, UsageError
@@ -70,6 +71,7 @@ def run(
     if detach and options.get_all_options()["runner"] == LOCAL:
         raise UsageError(f"--detach needs a runner on other machines, not {LOCAL}; this one ends with the command")
     night = resolve_date(date)
+    one_core_a_call()  # looking at the model runs TensorFlow already
     plan, scoring = make_plan(job, night)
     if dry_run:
         with in_temporary_folder(first_records(plan, limit)) as apart:

@@ -38,7 +38,10 @@ class Source(Model):
     csv: Csv = Field(description="CSV files")
     ready: str | None = Field(None, description="a file that must exist before the night is due")
     min_rows: int = Field(1, ge=0, description="fewer records, and nothing is published")
-    split_size: int = Field(32 * MIB, ge=64 << 10, description="bytes of a split; plain text files are cut at it")
+    split_size: int | None = Field(
+        None, ge=64 << 10, description="bytes of a split, at which plain text files are cut; without it 1 to 32 MiB, "
+        "by what there is to read",
+    )  # fmt: skip
     max_record_bytes: int = Field(MIB, ge=1, description="a longer record is rejected")
 
 

@@ -20,11 +20,13 @@ from .convert_times import time_format
 from .csv_header import Header, read_header
 from .list_files import check_ready, list_files
 
+MIB = 1 << 20
 _MAX_PROBLEMS = 5
+_SPLITS = 64
 
 
 def plan_splits(source: Source, contract: Contract, folder: str, date: str | None) -> list[Split]:
-    """Plans what is read: files in plan order, each cut at multiples of `split_size`.
+    """Plans what is read: files in plan order, each cut at multiples of `split_size`, or of a size that fits them all.
 
     Compressed files are one split each. A file without records has none. Reads every file's header and nothing more.
 
@@ -43,6 +45,7 @@ def plan_splits(source: Source, contract: Contract, folder: str, date: str | Non
     check_csv(source, contract)
     check_ready(source.ready, folder, date)
     files = list_files(source.csv.path, folder, date, may_be_empty=source.min_rows == 0)
+    split_size = source.split_size or fitting_size(sum(f.size for f in files if not _compression(source, f.path)))
     splits: list[Split] = []
     problems: list[str] = []
     for file in files:
@@ -53,11 +56,22 @@ def plan_splits(source: Source, contract: Contract, folder: str, date: str | Non
         except UsageError as error:
             problems.append(str(error))
             continue
-        splits += _cut(file, header, compression, folder, source.split_size)
+        splits += _cut(file, header, compression, folder, split_size)
     if problems:
         more = len(problems) - _MAX_PROBLEMS
         raise UsageError("\n".join(problems[:_MAX_PROBLEMS] + ([f"… and {more} more files"] if more > 0 else [])))
     return [replace(split, number=number) for number, split in enumerate(splits)]
+
+
+def fitting_size(total: int) -> int:
+    """Bytes of a split where the job says nothing: enough splits to share out among the cores, none tiny or huge.
+
+    It goes by the input alone, so that the splits, and the predictions' last bits, are the same on every machine.
+
+    Args:
+      total: bytes of all files that can be cut.
+    """
+    return min(max(total // _SPLITS // MIB, 1), 32) * MIB
 
 
 def _compression(source: Source, path: str) -> str | None:

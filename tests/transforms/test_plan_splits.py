@@ -13,7 +13,7 @@ from highbeam.schemas.contract import Contract
 from highbeam.schemas.errors import UsageError
 from highbeam.schemas.job import Source
 from highbeam.schemas.split import Split
-from highbeam.transforms.plan_splits import plan_splits
+from highbeam.transforms.plan_splits import fitting_size, plan_splits
 from highbeam.transforms.read_csv import read_csv
 
 from tests.support.csv_files import contract, rows
@@ -46,6 +46,11 @@ def test_a_split_says_all_that_reading_needs(tmp_path: Path) -> None:
     assert split == Split(
         0, str(tmp_path / "x.csv"), "x.csv", 8, str(stat.st_mtime_ns), 4, 8, None, ("b", "a")
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("total", "mebibytes"), [(0, 1), (9 << 20, 1), (640 << 20, 10), (2 << 30, 32), (1 << 40, 32)])
+def test_without_a_split_size_it_goes_by_what_there_is_to_read(total: int, mebibytes: int) -> None:
+    assert fitting_size(total) == mebibytes << 20
 
 
 def test_files_are_cut_at_multiples_of_the_split_size(tmp_path: Path) -> None:

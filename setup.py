@@ -18,6 +18,7 @@ PACKAGES = [
     "highbeam.models",
     "highbeam.models.backends",
     "highbeam.transforms",
+    "highbeam.transforms.formats",
     "highbeam.transforms.tables",
     "highbeam.pipelines",
     "highbeam.scheduler",

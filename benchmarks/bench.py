@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.compare import Differs, expect_rows, largest_difference
 from benchmarks.flights import write_flights
-from benchmarks.measure import Cost, ProcessFailed, middle, run_process
+from benchmarks.measure import Cost, ProcessFailed, middle, quickest, run_process
 from benchmarks.programs import BARE, HERE, PROGRAMS, Program, Work
 from benchmarks.report import lines
 from benchmarks.results import HANDFUL, SMALL, Results, keep
@@ -86,9 +86,12 @@ def measure(work: Work, names: Sequence[str], rows: int, runs: int) -> Results:
             cost = run_program(work, BARE if name == "bare" else PROGRAMS[name], size)
             found[kind, name].append(cost)
             print(f"{number + 1}/{runs}  {name:8}  {size:>11,} rows  {cost.seconds:8.2f} s", flush=True)
-    medians = {at: middle(costs) for at, costs in found.items()}
-    whole, small, start_up = ({n: c for (k, n), c in medians.items() if k == kind} for kind in KINDS)
-    return Results(rows, runs, medians["bare", "bare"], whole, small, start_up)
+    costs = {
+        (kind, name): (middle if kind in ("bare", "whole") else quickest)(runs_of)
+        for (kind, name), runs_of in found.items()
+    }
+    whole, small, start_up = ({n: c for (k, n), c in costs.items() if k == kind} for kind in KINDS)
+    return Results(rows, runs, costs["bare", "bare"], whole, small, start_up)
 
 
 def plan(names: Sequence[str], rows: int) -> list[tuple[str, str, int]]:

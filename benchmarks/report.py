@@ -41,7 +41,7 @@ def small_table(results: Results) -> list[str]:
         ratio = f"{results.speed('highbeam') / results.speed(name):.1f}" if "highbeam" in results.small else ""
         start_up = f"{results.start_up[name].seconds:.2f}"
         rows.append([PROGRAMS[name].title, f"{cost.seconds:.2f}", start_up, f"{results.speed(name):,.0f}", ratio])
-    title = f"{SMALL:,} rows; start-up is the same program on {HANDFUL} rows; medians of {results.runs}"
+    title = f"{SMALL:,} rows; start-up is the same program on {HANDFUL} rows; the quickest of {results.runs}"
     return [title, "", *aligned([head, *rows])]
 
 

@@ -15,15 +15,15 @@ HANDFUL = 10
 
 @dataclass(frozen=True)
 class Results:
-    """Medians of one `make bench`.
+    """Figures of one `make bench`: medians, but for `small` and `start_up`, which are to be subtracted.
 
     Attributes:
       rows: of the whole runs.
       runs: how many each median is of.
       bare: the imports and the model, nothing else.
       whole: program -> its run over all rows.
-      small: program -> its run over `SMALL` rows.
-      start_up: program -> its run over a `HANDFUL` of rows.
+      small: program -> its quickest run over `SMALL` rows.
+      start_up: program -> its quickest run over a `HANDFUL` of rows.
     """
 
     rows: int

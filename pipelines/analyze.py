@@ -15,8 +15,9 @@ from ..models import runtime as _runtime  # noqa: F401 - TensorFlow without its 
 from ..models import store
 from ..models.user_code import load_function
 from ..schemas.errors import UsageError
-from ..schemas.job import Job, Source
+from ..schemas.job import Job
 from ..schemas.layout import resolve
+from ..schemas.sources import Source
 from ..schemas.split import Split
 from ..transforms import write_examples
 from ..transforms.analysis import Analysis, Work, build

@@ -11,7 +11,7 @@ from ..models.predictions import to_yaml
 from ..schemas.dates import resolve_date
 from ..schemas.job import Job, Prediction
 from ..schemas.layout import layout
-from ..transforms.plan_splits import check_csv, plan_splits
+from ..transforms.plan_splits import check_source, plan_splits
 from .beam_options import pipeline_options, runner_of
 from .planning import check_places, settle
 
@@ -75,7 +75,7 @@ def check(job: Job, date: str | None = None) -> Report:
     runner_of(pipeline_options(job.beam))
     night = resolve_date(date) if date else None
     splits = plan_splits(job.source, job.contract, job.folder, night) if night else []
-    check_csv(job.source, job.contract)
+    check_source(job.source, job.contract)
     settled = settle(job)
     check_places(settled.job)
     sizes = {split.path: split.size for split in splits}

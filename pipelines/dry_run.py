@@ -7,8 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pyarrow as pa
-
 from ..schemas.plan import Plan
 from ..schemas.split import Split
 from ..transforms.read import read_split
@@ -25,7 +23,7 @@ def in_temporary_folder(plan: Plan) -> Iterator[Plan]:
 
 
 def first_records(plan: Plan, limit: int | None) -> Plan:
-    """The plan of only the first `limit` records, in plan order: whole splits, then one that ends where they do."""
+    """The plan of only the first `limit` records, in plan order: whole splits, then a part of one."""
     if limit is None:
         return plan
     splits: list[Split] = []
@@ -33,19 +31,7 @@ def first_records(plan: Plan, limit: int | None) -> Plan:
     for split in plan.splits:
         if left <= 0:
             break
-        taken, end = _cut(split, plan, left)
-        splits.append(dataclasses.replace(split, end=end))
-        left -= taken
+        splits.append(dataclasses.replace(split, limit=left))
+        left -= sum(batch.read for batch in read_split(splits[-1], plan))
     source = plan.job.source.model_copy(update={"min_rows": 0})  # a sample is smaller than a night
     return dataclasses.replace(plan, splits=tuple(splits), job=plan.job.model_copy(update={"source": source}))
-
-
-def _cut(split: Split, plan: Plan, left: int) -> tuple[int, int | None]:
-    """How many of the records wanted a split holds, and where it is to end."""
-    seen = 0
-    for batch in read_split(split, plan):
-        if seen + batch.read > left:
-            offsets = pa.concat_arrays([batch.rows["_offset"], batch.rejected["offset"]]).sort()
-            return left, offsets[left - seen].as_py()
-        seen += batch.read
-    return seen, split.end

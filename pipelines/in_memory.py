@@ -15,7 +15,7 @@ from ..schemas.job import Job
 from ..schemas.job_rules import published_inputs
 from ..schemas.rejected import SCHEMA
 from ..schemas.split import Split
-from ..transforms.read_csv import BATCH_ROWS
+from ..transforms.formats.base import BATCH_ROWS
 from ..transforms.validate import validate
 from .planning import settle
 

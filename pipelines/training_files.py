@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from ..schemas.dates import days_between, resolve_date
 from ..schemas.errors import UsageError
-from ..schemas.job import Csv, Job, Source
+from ..schemas.job import Job
 from ..schemas.layout import fill_date, has_date
+from ..schemas.sources import Files, Source
 from ..schemas.split import Split
 from ..transforms.list_files import check_ready
 from ..transforms.plan_splits import plan_splits
@@ -25,14 +26,16 @@ def training_source(job: Job, date_from: str | None, date_to: str | None) -> Sou
       UsageError: when paths name the date and there is none, or there is one and no path names it; when a night is
         not ready.
     """
-    nightly = job.training is None or job.training.source is None
-    csv = job.source.csv if job.training is None or job.training.source is None else job.training.source.csv
+    training = job.training.source if job.training else None
+    nightly, inputs = training is None, training or job.source
     dates = _dates(date_from, date_to)
-    _check_named(csv, dates, "source.csv.path" if nightly else "training.source.csv.path")
+    _check_named(inputs.files, dates, f"{'source' if nightly else 'training.source'}.{inputs.format}.path")
     for date in dates if nightly else ():
         check_ready(job.source.ready, job.folder, date)
-    paths = tuple(dict.fromkeys(path for place in csv.path for path in _filled(place, dates)))
-    return job.source.model_copy(update={"csv": csv.model_copy(update={"path": paths}), "ready": None})
+    paths = tuple(dict.fromkeys(path for place in inputs.files.path for path in _filled(place, dates)))
+    # Made anew, since a copy would keep what was computed of the original.
+    own = {name: getattr(job.source, name) for name in ("min_rows", "split_size", "max_record_bytes")}
+    return Source(**own, **inputs.at(paths))
 
 
 def training_splits(job: Job, source: Source) -> list[Split]:
@@ -52,8 +55,8 @@ def _dates(date_from: str | None, date_to: str | None) -> list[str]:
     return days_between(first, last)
 
 
-def _check_named(csv: Csv, dates: Sequence[str], key: str) -> None:
-    named = [place for place in csv.path if has_date(place)]
+def _check_named(files: Files, dates: Sequence[str], key: str) -> None:
+    named = [place for place in files.path if has_date(place)]
     if named and not dates:
         raise UsageError(f"{key}: {named[0]} names a date; say which with --from D --to D, or give training.source")
     if dates and not named:

@@ -9,46 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from .base import Model
 from .contract import Column, Contract, Key
+from .sources import Source, TrainingSource, as_tuple
 from .types import TypeName, parse_type
-
-MIB = 1 << 20
-
-
-def _as_tuple(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-class Csv(Model):
-    """Comma-separated files with a header line."""
-
-    path: tuple[str, ...] = Field(
-        min_length=1,
-        description="file, glob or a list of them; `{date}` and `{date:%Y%m%d}` are filled with the night's date",
-    )
-    delimiter: str = Field(",", min_length=1, max_length=1, description="one character between two fields")
-    nulls: tuple[str, ...] = Field((), description="spellings of null beside the empty unquoted field")
-    compression: Literal["infer", "none", "gzip"] = Field("infer", description="`infer` goes by the file's ending")
-
-    _lists = field_validator("path", "nulls", mode="before")(_as_tuple)
-
-
-class Source(Model):
-    """Where the night's rows come from, and how they are cut."""
-
-    csv: Csv = Field(description="CSV files")
-    ready: str | None = Field(None, description="a file that must exist before the night is due")
-    min_rows: int = Field(1, ge=0, description="fewer records, and nothing is published")
-    split_size: int | None = Field(
-        None, ge=64 << 10, description="bytes of a split, at which plain text files are cut; without it 1 to 32 MiB, "
-        "by what there is to read",
-    )  # fmt: skip
-    max_record_bytes: int = Field(MIB, ge=1, description="a longer record is rejected")
-
-
-class TrainingSource(Model):
-    """Files that only training reads."""
-
-    csv: Csv = Field(description="CSV files")
 
 
 class Transform(Model):
@@ -133,7 +95,7 @@ class Output(Model):
     delta: Delta = Field(description="a Delta Lake table, partitioned by date")
     passthrough: tuple[str, ...] = Field((), description="input columns kept beside the predictions")
 
-    _lists = field_validator("passthrough", mode="before")(_as_tuple)
+    _lists = field_validator("passthrough", mode="before")(as_tuple)
 
 
 class Rejects(Model):
@@ -180,8 +142,8 @@ class Job(Model):
     @classmethod
     def _short_key(cls, value: Any) -> Any:
         if isinstance(value, dict) and "columns" in value:
-            return {**value, "columns": _as_tuple(value["columns"])}
-        return value if isinstance(value, (dict, Key)) or value is None else {"columns": _as_tuple(value)}
+            return {**value, "columns": as_tuple(value["columns"])}
+        return value if isinstance(value, (dict, Key)) or value is None else {"columns": as_tuple(value)}
 
     @cached_property
     def contract(self) -> Contract:

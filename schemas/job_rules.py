@@ -21,7 +21,7 @@ def broken_rules(job: Job) -> Iterator[Problem]:
     yield from _passthrough(job)
     yield from _model(job)
     yield from _training(job)
-    yield from _csv_types(job)
+    yield from _list_types(job)
     yield from _places(job)
 
 
@@ -103,13 +103,14 @@ def _training(job: Job) -> Iterator[Problem]:
             yield ("training", "columns", name), f"training.columns.{name}: already a column of the contract"
 
 
-def _csv_types(job: Job) -> Iterator[Problem]:
+def _list_types(job: Job) -> Iterator[Problem]:
     columns: dict[Path, Column] = {("columns", name): column for name, column in job.columns.items()}
     if job.training:
         columns |= {("training", "columns", name): column for name, column in job.training.columns.items()}
+    kind = {"csv": "CSV field", "log": "log field"}.get(job.source.format)
     for path, column in columns.items():
-        if column.typed.is_list:
-            yield path, f"{'.'.join(path)}: a CSV field cannot hold a {column.type}"
+        if kind and column.typed.is_list:
+            yield path, f"{'.'.join(path)}: a {kind} cannot hold a {column.type}"
 
 
 def _places(job: Job) -> Iterator[Problem]:
@@ -120,7 +121,7 @@ def _places(job: Job) -> Iterator[Problem]:
         ("transform", "path"): job.transform.path if job.transform else None,
         ("source", "ready"): job.source.ready,
     }
-    places |= {("source", "csv", "path", i): path for i, path in enumerate(job.source.csv.path)}
+    places |= {("source", job.source.format, "path", i): path for i, path in enumerate(job.source.files.path)}
     for where, place in places.items():
         if place is not None and (problem := local_problem(place)):
             yield where, f"{'.'.join(map(str, where))}: {problem}"

@@ -121,7 +121,7 @@ def score_id(job: Job, date: str, splits: tuple[Split, ...], models: Mapping[str
         "format": SCORING_FORMAT,
         "date": date,
         "source": source,
-        "splits": [(s.file, s.size, s.mark, s.start, s.end, s.compression, s.header) for s in splits],
+        "splits": [(s.file, s.size, s.mark, s.start, s.end, s.compression, s.header, s.limit) for s in splits],
         "contract": {name: whole.get(name) for name in ("columns", "key")},
         "passthrough": list(job.output.passthrough),
         "predictions": whole.get("predictions"),

@@ -19,6 +19,8 @@ class Split:
       end: one past the last byte, or None for everything to the end of the stream.
       compression: Arrow's codec name (`gzip`), or None.
       header: column names of this file, in file order; empty where the format has none.
+      first_row: records of the file before the split, where offsets count records (Parquet, Avro).
+      limit: most records to take; None for all.
     """
 
     number: int
@@ -30,6 +32,8 @@ class Split:
     end: int | None
     compression: str | None = None
     header: tuple[str, ...] = ()
+    first_row: int = 0
+    limit: int | None = None
 
     @property
     def id(self) -> str:

@@ -13,7 +13,7 @@ from .. import storage
 from ..schemas.batch import Batch
 from ..schemas.contract import Contract
 from ..schemas.errors import UsageError
-from ..schemas.job import Source
+from ..schemas.sources import Source
 from ..schemas.split import Split
 from .analysis_cache import Group, Kept, read_records, result_name, write_records
 from .counts import Counts, add, count

@@ -21,8 +21,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from .. import storage
-from ..schemas.job import Job, Source
+from ..schemas.job import Job
 from ..schemas.plan import dump_job
+from ..schemas.sources import Source
 from ..schemas.split import Split
 from .counts import Counts
 
@@ -106,7 +107,7 @@ def fingerprint(job: Job, source: Source, function: str | None) -> str:
         "format": ANALYSIS_FORMAT,
         "function": function,
         "contract": [whole["columns"], whole.get("training", {}).get("columns"), whole.get("key")],
-        "csv": source.csv.model_dump(mode="json", exclude={"path"}),
+        source.format: source.files.model_dump(mode="json", exclude={"path"}),
         "max_record_bytes": source.max_record_bytes,
     }
     return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]

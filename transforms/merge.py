@@ -19,6 +19,7 @@ from ..schemas.plan import Plan, load_plan
 from ..schemas.rejected import EMPTY, rejects
 from .cells import Cells, merge_cell, plan_cells
 from .data_file import write_data_file
+from .formats.choose import format_of
 from .published import ORIGIN, PARTITION, published_schema
 from .ranges import Ranges, order_columns, plan_ranges, take_range
 from .raw import fill_raw
@@ -114,7 +115,9 @@ def _as_rejects(rows: pa.Table, plan: Plan) -> pa.RecordBatch:
         text = "an earlier row of this night has the same key"
         part = rejects(split.file, mine[OFFSET], "merge", "duplicate_key", text, key_text(mine, plan.job.contract.key))
         part = part.sort_by("offset")
-        parts.append(fill_raw(part, split, plan.job.source.max_record_bytes) if plan.job.rejects.keep_raw else part)
+        source = plan.job.source
+        limit = source.max_record_bytes
+        parts.append(fill_raw(part, split, format_of(source), limit) if plan.job.rejects.keep_raw else part)
     return pa.Table.from_batches(parts).combine_chunks().to_batches()[0] if parts else EMPTY
 
 

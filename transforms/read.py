@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import apache_beam as beam
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from .. import storage
-from ..schemas.batch import Batch
+from ..schemas.batch import OFFSET, Batch
 from ..schemas.errors import Refused
 from ..schemas.manifest import manifest_of
 from ..schemas.plan import Plan, load_plan
 from ..schemas.split import Split
 from . import coder as _  # noqa: F401 - registers the coders
-from .read_csv import read_csv
+from .formats.choose import format_of
 from .staged import is_staged
 
 
@@ -54,9 +56,31 @@ class _Read(beam.DoFn):
 
 
 def read_split(split: Split, plan: Plan) -> Iterator[Batch]:
-    """Reads one split by the source's format."""
+    """Reads one split by the source's format; no more than its `limit` of records, if it has one."""
     source = plan.job.source
-    return read_csv(split, source.csv, plan.job.contract, source.max_record_bytes)
+    batches = format_of(source).read(split, plan.job.contract, source.max_record_bytes)
+    return batches if split.limit is None else _first(batches, split.limit)
+
+
+def _first(batches: Iterator[Batch], limit: int) -> Iterator[Batch]:
+    """The first records of a split, at least one."""
+    for batch in batches:
+        if batch.read < limit and not batch.last:
+            limit -= batch.read
+            yield batch
+            continue
+        yield _cut(batch, limit)
+        return
+
+
+def _cut(batch: Batch, limit: int) -> Batch:
+    """A Batch of the first records of another, marked as the last."""
+    if batch.read <= limit:
+        return replace(batch, last=True)
+    offsets = pa.concat_arrays([batch.rows[OFFSET], batch.rejected["offset"]]).sort()
+    rows = batch.rows.filter(pc.less(batch.rows[OFFSET], offsets[limit]))
+    rejected = batch.rejected.filter(pc.less(batch.rejected["offset"], offsets[limit]))
+    return replace(batch, last=True, read=limit, rows=rows, rejected=rejected)
 
 
 def record_refusal(plan: Plan, error: Refused) -> None:

@@ -11,10 +11,10 @@ from .. import storage
 from ..schemas.batch import Batch
 from ..schemas.contract import Contract
 from ..schemas.errors import Refused
-from ..schemas.job import Source
+from ..schemas.sources import Source
 from ..schemas.split import Split
 from . import coder as _  # noqa: F401 - registers the coders
-from .read_csv import read_csv
+from .formats.choose import format_of
 from .validate import validate
 
 
@@ -31,7 +31,7 @@ def read_training(split: Split, source: Source, contract: Contract, refusals: st
       Refused: when the file cannot be read; a note of it is left, since runners turn exceptions into their own.
     """
     try:
-        for batch in read_csv(split, source.csv, contract, source.max_record_bytes):
+        for batch in format_of(source).read(split, contract, source.max_record_bytes):
             yield validate(batch, contract)
     except Refused as error:
         note = {"reason": error.reason, "message": str(error)}

@@ -13,13 +13,8 @@ from .messages import sentence
 from .verdict import Mask, Verdict, as_mask
 
 
-def blame_framing(records: Records, max_record_bytes: int, verdict: Verdict) -> None:
+def blame_framing(records: Records, verdict: Verdict) -> None:
     """Finds the records no parser may see. Costs two searches for a byte when there are none."""
-    if records.lengths.max() > max_record_bytes:
-        rows = np.flatnonzero(records.lengths > max_record_bytes)
-        allowed = f" bytes, at most {max_record_bytes} are allowed (source.max_record_bytes)"
-        found = sentence("the record has ", pa.array(records.lengths[rows]), allowed)
-        verdict.blame(rows, "record_too_long", found)
     if b"\r" in records.data and len(rows := np.flatnonzero(_count(records, b"\r"))):
         verdict.blame(rows, "line_break", "a carriage return without line feed stands in the record")
     if b'"' in records.data and len(rows := np.flatnonzero(_count(records, b'"') & 1)):

@@ -13,6 +13,8 @@ from ..schemas.batch import Batch, concat_rejected
 from ..schemas.errors import Unconserved
 from ..schemas.plan import load_plan
 from . import coder as _  # noqa: F401 - registers the coders
+from .formats.base import Format
+from .formats.choose import format_of
 from .raw import fill_raw
 from .staged import encode_staged
 
@@ -60,15 +62,17 @@ class _Stage(beam.DoFn):
 
     def _encode(self, batches: list[Batch]) -> pa.Buffer:
         job = self._plan.job
-        return stage(batches, job.contract.key, job.source.max_record_bytes if job.rejects.keep_raw else None)
+        limit = job.source.max_record_bytes if job.rejects.keep_raw else None
+        return stage(batches, job.contract.key, format_of(job.source), limit)
 
 
-def stage(batches: Sequence[Batch], key: Sequence[str], max_raw: int | None) -> pa.Buffer:
+def stage(batches: Sequence[Batch], key: Sequence[str], format: Format, max_raw: int | None) -> pa.Buffer:
     """Makes the staged object of one whole split.
 
     Args:
       batches: all Batches of the split, in order.
       key: the key's columns.
+      format: of the split's file.
       max_raw: most bytes of a rejected record to keep; None keeps none.
 
     Raises:
@@ -80,7 +84,7 @@ def stage(batches: Sequence[Batch], key: Sequence[str], max_raw: int | None) -> 
     if rejected.num_rows:
         rejected = rejected.sort_by("offset")
         if max_raw is not None:
-            rejected = fill_raw(rejected, batches[0].split, max_raw)
+            rejected = fill_raw(rejected, batches[0].split, format, max_raw)
     rows = pa.Table.from_batches([batch.rows for batch in batches])
     read = sum(batch.read for batch in batches)
     return encode_staged(rows, rejected, read, key, batches[0].split.number)

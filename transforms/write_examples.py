@@ -15,7 +15,7 @@ from .. import storage
 from ..models.transformer import Transformer
 from ..schemas.contract import Contract
 from ..schemas.errors import Unconserved, UsageError
-from ..schemas.job import Source
+from ..schemas.sources import Source
 from ..schemas.split import Split
 from . import coder as _  # noqa: F401 - registers the coders
 from .read_training import read_training

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measure import Cost, ProcessFailed, middle, run_process
+from benchmarks.measure import Cost, ProcessFailed, middle, quickest, run_process
 
 TAKES_300_MB = "import time; held = bytearray(300_000_000); held[::4096] = b'x' * len(held[::4096]); time.sleep(0.2)"
 
@@ -34,3 +34,7 @@ def test_a_failure_says_what_the_process_said(tmp_path: Path) -> None:
 
 def test_the_middle_takes_each_figure_by_itself() -> None:
     assert middle([Cost(1, 9, 5), Cost(2, 8, 7), Cost(9, 1, 6)]) == Cost(2, 8, 6)
+
+
+def test_the_quickest_is_one_whole_run() -> None:
+    assert quickest([Cost(2, 8, 7), Cost(1, 9, 5), Cost(9, 1, 6)]) == Cost(1, 9, 5)

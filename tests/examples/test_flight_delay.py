@@ -12,8 +12,8 @@ from highbeam import load_job
 from highbeam.schemas.batch import Batch
 from highbeam.schemas.contract import Contract
 from highbeam.schemas.job import Job
+from highbeam.transforms.formats.choose import format_of
 from highbeam.transforms.plan_splits import plan_splits
-from highbeam.transforms.read_csv import read_csv
 from highbeam.transforms.validate import validate
 
 NIGHT = "2013-12-01"
@@ -49,7 +49,7 @@ def read(files: Iterator[Path]) -> pa.Table:
 def batches(job: Job, contract: Contract, work: Path) -> Iterator[Batch]:
     """A night as a run reads it."""
     for split in plan_splits(job.source, contract, str(work.parent), NIGHT):
-        for batch in read_csv(split, job.source.csv, contract, job.source.max_record_bytes):
+        for batch in format_of(job.source).read(split, contract, job.source.max_record_bytes):
             yield validate(batch, contract)
 
 

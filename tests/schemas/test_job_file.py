@@ -78,7 +78,7 @@ def test_a_good_job_is_read_whole() -> None:
             "path: s3://bucket/p",
             ["13: output.delta.path: s3://bucket/p: object stores are not available"],
         ),
-        ("csv: {", "json: {", ["2: source.csv is missing: CSV files", "3: source.json: not available yet"]),
+        ("csv: {", "bigquery: {", ["2: source: name one of csv, json,", "3: source.bigquery: not available yet"]),
         (
             "delta: {path: predictions}",
             "bigquery: {table: a.b.c}",

@@ -13,11 +13,27 @@ import pyarrow as pa
 from highbeam import storage
 from highbeam.schemas.batch import Batch
 from highbeam.schemas.contract import Column, Contract
-from highbeam.schemas.job import Csv
+from highbeam.schemas.sources import Csv
 from highbeam.schemas.split import Split
-from highbeam.transforms.read_csv import read_csv
+from highbeam.transforms.formats.csv_files import CsvFormat
+from highbeam.transforms.formats.csv_parser import CsvParser
+from highbeam.transforms.formats.lines import raw_lines, read_lines
+from highbeam.transforms.verdict import Rows
 
 MAX = 1 << 20
+CSV = CsvFormat(Csv(path=("in.csv",)))
+
+
+class InBlocks(CsvFormat):
+    """The format, reading raw bytes in blocks of a given size."""
+
+    def __init__(self, block_bytes: int) -> None:
+        super().__init__(CSV.options)
+        object.__setattr__(self, "block_bytes", block_bytes)
+
+    def raw(self, offsets: Rows, split: Split, max_record_bytes: int) -> tuple[pa.Array, Rows]:
+        """The lines that begin at some offsets."""
+        return raw_lines(offsets, split, max_record_bytes, self.block_bytes)  # type: ignore[attr-defined]
 
 
 def contract(columns: Mapping[str, str | dict[str, object]], key: tuple[str, ...] = ()) -> Contract:
@@ -56,7 +72,7 @@ def read(splits: list[Split], what: Contract, **options: object) -> list[Batch]:
     limit = options.pop("max_record_bytes", MAX)
     batches = []
     for split in splits:
-        mine = list(read_csv(split, csv, what, limit, **options))  # type: ignore[arg-type]
+        mine = list(read_lines(split, CsvParser(split.header, csv, what), what, limit, **options))  # type: ignore[arg-type]
         assert [batch.index for batch in mine] == list(range(len(mine)))
         assert [batch.last for batch in mine] == [False] * (len(mine) - 1) + [True]
         batches += mine

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from highbeam.schemas.contract import Contract
 from highbeam.schemas.errors import UsageError
-from highbeam.schemas.job import Source
+from highbeam.schemas.sources import Source
 from highbeam.schemas.split import Split
+from highbeam.transforms.formats.choose import format_of
 from highbeam.transforms.plan_splits import fitting_size, plan_splits
-from highbeam.transforms.read_csv import read_csv
 
 from tests.support.csv_files import contract, rows
 
@@ -113,7 +113,7 @@ def test_a_file_without_records_has_no_splits(tmp_path: Path, text: bytes) -> No
     assert plan(tmp_path) == []
     (tmp_path / "x.csv.gz").write_bytes(gzip.compress(text))
     whole = plan(tmp_path, "*.gz")
-    assert sum(batch.read for split in whole for batch in read_csv(split, source("x").csv, AB, 1000)) == 0
+    assert sum(batch.read for split in whole for batch in format_of(source("x")).read(split, AB, 1000)) == 0
 
 
 @pytest.mark.parametrize(
@@ -217,5 +217,5 @@ def test_the_splits_of_a_file_hold_its_records_once(
     folder = tmp_path_factory.getbasetemp()
     put(folder, x=b"a,b\n" + b"".join(b"%d,%s\n" % (n, b"x" * length) for n, length in enumerate(lengths)))
     splits = plan(folder, "x.csv", split_size=64 * KIB)
-    batches = [batch for split in splits for batch in read_csv(split, source("x").csv, AB, 1 << 20)]
+    batches = [batch for split in splits for batch in format_of(source("x")).read(split, AB, 1 << 20)]
     assert rows(batches)["a"].to_pylist() == list(range(len(lengths)))

@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from ..schemas.contract import Contract
-from ..schemas.job import Csv
-from .convert import FALSE, TRUE, convert
-from .framing import Records
-from .record_faults import blame_structure, well_quoted
-from .verdict import Rows, Verdict
+from ...schemas.contract import Contract
+from ...schemas.sources import Csv
+from ..convert import FALSE, TRUE, convert
+from ..framing import Records
+from ..record_faults import blame_framing, blame_structure, well_quoted
+from ..verdict import Rows, Verdict
+from .lines import missing
 
 _BOM = b"\xef\xbb\xbf"
 _TEXTS = pa.dictionary(pa.int32(), pa.binary())
@@ -52,6 +53,10 @@ class CsvParser:
             true_values=TRUE,
             false_values=FALSE,
         )
+
+    def blame_framing(self, records: Records, verdict: Verdict) -> None:
+        """Finds the records no parser may see."""
+        blame_framing(records, verdict)
 
     def blame_structure(self, records: Records, verdict: Verdict) -> None:
         """Finds the records with an open quote, or without a field for every column of the header."""
@@ -102,13 +107,6 @@ class CsvParser:
             values = _whole(table.column(self._source[name]))
             columns.append(convert(values, name, column, type, verdict) if name in convertible else values)
         return columns
-
-
-def missing(rows: int, type: pa.DataType) -> pa.Array:
-    """A column without values; its dictionary, if it has one, is empty."""
-    if pa.types.is_dictionary(type):
-        return pa.DictionaryArray.from_arrays(pa.nulls(rows, type.index_type), pa.array([], type.value_type))
-    return pa.nulls(rows, type)
 
 
 def _needs_text(contract: Contract, name: str) -> bool:

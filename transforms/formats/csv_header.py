@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from .. import storage
-from ..schemas.errors import UsageError
+from ... import storage
+from ...schemas.errors import UsageError
 
 _BOM = b"\xef\xbb\xbf"
 _WIDE = (b"\xff\xfe", b"\xfe\xff")

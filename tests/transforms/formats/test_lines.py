@@ -12,13 +12,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from highbeam.schemas.contract import Contract
-from highbeam.schemas.job import Csv
 from highbeam.schemas.reasons import REASONS
+from highbeam.schemas.sources import Csv
 from highbeam.transforms import framing
+from highbeam.transforms.formats.base import BATCH_ROWS
+from highbeam.transforms.formats.csv_parser import CsvParser
+from highbeam.transforms.formats.lines import read_lines
 from highbeam.transforms.raw import fill_raw
-from highbeam.transforms.read_csv import BATCH_ROWS, read_csv
 
-from tests.support.csv_files import MAX, contract, cut, read, rejected, rows, write
+from tests.support.csv_files import MAX, InBlocks, contract, cut, read, rejected, rows, write
 
 AB = contract({"a": "int64", "b": "string"})
 
@@ -181,8 +183,8 @@ def test_one_batch_is_held_back_and_no_more(tmp_path: Path) -> None:
             yield records
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("highbeam.transforms.read_csv.frame_split", counting)
-        batches = read_csv(split, Csv(path=("in.csv",)), AB, MAX, batch_rows=1)
+        patch.setattr("highbeam.transforms.formats.lines.frame_split", counting)
+        batches = read_lines(split, CsvParser(split.header, Csv(path=("in.csv",)), AB), AB, MAX, batch_rows=1)
         next(batches)
         assert len(framed) == 2
 
@@ -291,7 +293,7 @@ def test_no_bytes_crash_it_lose_a_row_or_change_a_neighbours_fate(
         assert repr(fates[offset]) == repr(fate), record
     assert sum(batch.read for batch in batches) == len(records)
     for batch in batches:
-        filled = fill_raw(batch.rejected, batch.split, 100, block_bytes)
+        filled = fill_raw(batch.rejected, batch.split, InBlocks(block_bytes), 100)
         for row in filled.to_pylist():
             record = records[row["offset"]]
             assert (row["raw"], row["length"], row["truncated"]) == (record[:100], len(record), len(record) > 100)

@@ -1,0 +1,121 @@
+"""What can be read: one model for each kind of file, and the parts of job.yaml that name one."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from .base import Model
+
+MIB = 1 << 20
+FORMATS = ("csv", "json", "log", "parquet", "avro", "tfrecord")
+
+
+def as_tuple(value: Any) -> Any:
+    """A single text where a list of them is meant."""
+    return (value,) if isinstance(value, str) else value
+
+
+class Files(Model):
+    """Files of any kind."""
+
+    path: tuple[str, ...] = Field(
+        min_length=1,
+        description="file, glob or a list of them; `{date}` and `{date:%Y%m%d}` are filled with the night's date",
+    )
+
+    _paths = field_validator("path", mode="before")(as_tuple)
+
+
+class Csv(Files):
+    """Comma-separated files."""
+
+    delimiter: str = Field(",", min_length=1, max_length=1, description="one character between two fields")
+    nulls: tuple[str, ...] = Field((), description="spellings of null beside the empty unquoted field")
+    compression: Literal["infer", "none", "gzip"] = Field("infer", description="`infer` goes by the file's ending")
+
+    _lists = field_validator("nulls", mode="before")(as_tuple)
+
+
+class Json(Files):
+    """JSON Lines, or one array of objects in a file."""
+
+    compression: Literal["infer", "none", "gzip"] = Field("infer", description="`infer` goes by the file's ending")
+
+
+class Log(Files):
+    """Logs of a web server or of a system, or lines of any other pattern."""
+
+    compression: Literal["infer", "none", "gzip"] = Field("infer", description="`infer` goes by the file's ending")
+
+
+class Parquet(Files):
+    """Parquet files."""
+
+
+class Avro(Files):
+    """Avro container files."""
+
+
+class TfRecord(Files):
+    """TFRecord files of serialized tf.Examples."""
+
+
+class Inputs(Model):
+    """Files of one kind."""
+
+    csv: Csv | None = Field(None, description="CSV files")
+    json_: Json | None = Field(None, alias="json", description="JSON files")
+    log: Log | None = Field(None, description="log files")
+    parquet: Parquet | None = Field(None, description="Parquet files")
+    avro: Avro | None = Field(None, description="Avro files")
+    tfrecord: TfRecord | None = Field(None, description="TFRecord files of tf.Examples")
+
+    @model_validator(mode="after")
+    def _one(self) -> Inputs:
+        named = [name for name in FORMATS if getattr(self, _field(name)) is not None]
+        if len(named) != 1:
+            found = f"found {' and '.join(named)}" if named else "found none"
+            raise ValueError(f"name one of {', '.join(FORMATS)}, {found}")
+        return self
+
+    @cached_property
+    def format(self) -> str:
+        """Which kind of files, as job.yaml names it."""
+        return next(name for name in FORMATS if getattr(self, _field(name)) is not None)
+
+    @property
+    def files(self) -> Files:
+        """The files, with the options of their kind."""
+        files: Files = getattr(self, _field(self.format))
+        return files
+
+    def inputs(self) -> dict[str, Files | None]:
+        """The fields of all kinds, to copy them into another model."""
+        return {_field(name): getattr(self, _field(name)) for name in FORMATS}
+
+    def at(self, paths: tuple[str, ...]) -> dict[str, Files | None]:
+        """The same with other paths."""
+        return {**self.inputs(), _field(self.format): self.files.model_copy(update={"path": paths})}
+
+
+def _field(name: str) -> str:
+    return "json_" if name == "json" else name  # a pydantic model has a method `json`
+
+
+class Source(Inputs):
+    """Where the night's rows come from, and how they are cut."""
+
+    ready: str | None = Field(None, description="a file that must exist before the night is due")
+    min_rows: int = Field(1, ge=0, description="fewer records, and nothing is published")
+    split_size: int | None = Field(
+        None, ge=64 << 10, description="bytes of a split, at which plain text files are cut; without it 1 to 32 MiB, "
+        "by what there is to read",
+    )  # fmt: skip
+    max_record_bytes: int = Field(MIB, ge=1, description="a longer record is rejected")
+
+
+class TrainingSource(Inputs):
+    """Files that only training reads."""

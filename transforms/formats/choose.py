@@ -1,0 +1,20 @@
+"""The format of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...schemas.sources import Inputs
+from .base import Format
+from .csv_files import CsvFormat
+
+FORMATS: Mapping[str, Callable[[Any], Format]] = {
+    "csv": CsvFormat,
+}
+"""Name in job.yaml -> what makes the format of its options."""
+
+
+def format_of(source: Inputs) -> Format:
+    """The format that a source names, with its options."""
+    return FORMATS[source.format](source.files)

@@ -1,0 +1,94 @@
+"""CSV files: cut at any byte, the header read at planning."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from ... import storage
+from ...schemas.batch import Batch
+from ...schemas.contract import Column, Contract
+from ...schemas.errors import UsageError
+from ...schemas.sources import Csv
+from ...schemas.split import Split
+from ..verdict import Rows
+from .csv_header import Header, read_header
+from .csv_parser import CsvParser
+from .lines import LineReader, laid_lines, raw_lines, read_lines
+from .text import compression_of, cut_text, unreadable
+
+
+@dataclass(frozen=True)
+class CsvFormat:
+    """See `Format`."""
+
+    options: Csv
+
+    def problems(self, contract: Contract) -> Iterator[str]:
+        """Columns that no CSV field can hold, and a delimiter that cannot be one."""
+        for name, column in contract.columns.items():
+            if problem := _unreadable(column):
+                yield f"column {name}: {problem}"
+        delimiter = self.options.delimiter
+        if not delimiter.isascii() or delimiter in '"\r\n':
+            yield (
+                f"source.csv.delimiter: {delimiter!r} cannot stand between fields; write one ASCII character that is "
+                "neither a quote nor a line break"
+            )
+
+    def can_cut(self, path: str) -> bool:
+        """Whether it is not compressed."""
+        return compression_of(path, self.options.compression) is None
+
+    def splits(self, file: storage.FileInfo, name: str, contract: Contract, split_size: int) -> Iterator[Split]:
+        """Reads the header, and cuts at multiples of `split_size`; a compressed file is one split."""
+        compression = compression_of(file.path, self.options.compression)
+        header = read_header(file, compression, self.options.delimiter)
+        check_columns(file.path, header, contract)
+        if not header.names:
+            return
+        whole = Split(0, file.path, name, file.size, file.mark, header.end, None, compression, header.names)
+        yield from cut_text(whole, split_size)
+
+    def read(self, split: Split, contract: Contract, max_record_bytes: int) -> Iterator[Batch]:
+        """Reads the records of a split."""
+        return read_lines(split, CsvParser(split.header, self.options, contract), contract, max_record_bytes)
+
+    def raw(self, offsets: Rows, split: Split, max_record_bytes: int) -> tuple[pa.Array, Rows]:
+        """The lines that begin at some offsets."""
+        return raw_lines(offsets, split, max_record_bytes)
+
+    def again(self, split: Split, raw: pa.Array, offsets: pa.Array, contract: Contract, limit: int) -> Batch:
+        """Reads lines a second time."""
+        parser = CsvParser(split.header, self.options, contract)
+        return LineReader(split, parser, contract, limit).batch(0, laid_lines(raw, offsets))
+
+
+def check_columns(path: str, header: Header, contract: Contract) -> None:
+    """Makes sure that a header names all columns of a contract, but for optional ones.
+
+    Raises:
+      UsageError: naming those it lacks, with the nearest names.
+    """
+    if not header.names:
+        return
+    wanted = {name: column.source or name for name, column in contract.columns.items() if not column.optional}
+    lacking = [_lacking(name, source, header.names) for name, source in wanted.items() if source not in header.names]
+    if lacking:
+        raise UsageError(f"{path}: the header lacks {', '.join(lacking)}; it has {', '.join(header.names)}")
+
+
+def _lacking(name: str, source: str, names: Sequence[str]) -> str:
+    alike = {known.strip().casefold(): known for known in names}
+    near = difflib.get_close_matches(source.strip().casefold(), alike, 1)
+    hint = f" (is it {alike[near[0]]!r}? then write from: {alike[near[0]]})" if near else ""
+    return f"{source!r}{'' if source == name else f' for column {name}'}{hint}"
+
+
+def _unreadable(column: Column) -> str | None:
+    if column.typed.is_list:
+        return f"a CSV file holds no {column.type}; read one value a column, or the list as a string"
+    return unreadable(column)

@@ -1,0 +1,50 @@
+"""What all text files share: compression, cutting, and the columns that no text can be read into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...schemas.contract import Column
+from ...schemas.split import Split
+from ..convert_times import time_format
+
+
+def compression_of(path: str, option: str) -> str | None:
+    """Arrow's codec name for a file, or None.
+
+    Args:
+      path: the file's; with `infer` its ending decides.
+      option: as job.yaml says it.
+    """
+    gzip = option == "gzip" or (option == "infer" and path.endswith(".gz"))
+    return "gzip" if gzip else None
+
+
+def cut_text(whole: Split, split_size: int) -> Iterator[Split]:
+    """Cuts a split of a whole file at multiples of `split_size`; one that is compressed stays whole."""
+    if whole.compression:
+        yield whole
+        return
+    start = whole.start
+    while start < whole.size:
+        end = min(whole.size, (start // split_size + 1) * split_size)
+        yield replace(whole, start=start, end=end)
+        start = end
+
+
+def unreadable(column: Column) -> str | None:
+    """Why no text can be read into a column, or None: a time format, a time zone or a pattern that is none."""
+    try:
+        if column.type in ("timestamp", "date"):
+            time_format(column)
+        if column.timezone is not None:
+            pc.assume_timezone(pa.array([0]).cast(pa.timestamp("us")), column.timezone)
+        if column.pattern is not None:
+            pc.match_substring_regex(pa.array([""]), column.pattern)
+    except (ValueError, pa.ArrowInvalid) as error:
+        return str(error)
+    return None

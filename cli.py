@@ -20,10 +20,14 @@ NOT_YET = ("replay", "infer")
 class _Parser(argparse.ArgumentParser):
     """Refuses abbreviations, and names the nearest flag or command for an unknown one."""
 
+    as_json = False  # whether a mistake is told as JSON too; of all commands, so known before any is parsed
+
     def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
 
     def error(self, message: str) -> NoReturn:
+        if _Parser.as_json:
+            print(json.dumps({"status": "failed", "reason": "usage", "message": message}))
         self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -135,6 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     at = arguments.index("--") if "--" in arguments else len(arguments)
     arguments, rest = arguments[:at], arguments[at + 1 :]
+    _Parser.as_json = "--json" in arguments
     options = parser().parse_args(arguments)
     if options.command == "lookup":
         options.keys += rest

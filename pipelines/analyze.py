@@ -72,7 +72,7 @@ class AnalyzeResult:
         lines = [
             f"{self.job}: transform version {self.version}   {self.seconds:.1f} s",
             f"  read       {self.read:,} records of {self.files:,} {'file' if self.files == 1 else 'files'}",
-            f"  analysed   {self.analysed:,} rows" + (f", {self.kept:,} of them before" if self.kept else ""),
+            f"  analysed   {self.analysed:,} rows" + (f" ({self.kept:,} records not read again)" if self.kept else ""),
         ]
         if self.rejected:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.rejected.items())

@@ -11,9 +11,7 @@ from ..models.predictions import to_yaml
 from ..schemas.dates import resolve_date
 from ..schemas.job import Job, Prediction
 from ..schemas.layout import layout
-from ..transforms.plan_splits import check_source, plan_splits
-from .beam_options import pipeline_options, runner_of
-from .planning import check_places, settle
+from .planning import look
 
 
 @dataclass(frozen=True)
@@ -72,12 +70,8 @@ def check(job: Job, date: str | None = None) -> Report:
     Raises:
       UsageError: everything that is wrong.
     """
-    runner_of(pipeline_options(job.beam))
     night = resolve_date(date) if date else None
-    splits = plan_splits(job.source, job.contract, job.folder, night) if night else []
-    check_source(job.source, job.contract)
-    settled = settle(job)
-    check_places(settled.job)
+    splits, settled = look(job, night)
     sizes = {split.path: split.size for split in splits}
     return Report(
         job=job.name,

@@ -6,7 +6,7 @@ import hashlib
 import platform
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -15,15 +15,16 @@ from ..models import store
 from ..models.predictions import PredictionColumn
 from ..models.scoring import Examined, Scoring, examine
 from ..models.user_code import load_function
-from ..schemas.errors import UsageError
+from ..schemas.errors import Problems, UsageError
 from ..schemas.job import Job, Prediction
 from ..schemas.layout import layout, resolve
 from ..schemas.plan import Plan, score_id
 from ..schemas.split import Split
 from ..schemas.types import type_name
-from ..transforms.plan_splits import plan_splits
+from ..transforms.plan_splits import check_source, plan_splits
 from ..transforms.published import published_schema
 from ..transforms.tables import delta
+from .beam_options import pipeline_options, runner_of
 
 RELEASES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow", "deltalake")
 
@@ -104,23 +105,50 @@ def _typed(column: PredictionColumn, declared: Prediction) -> Prediction:
     return declared.model_copy(update={"type": type_name(column.type), "size": column.size})
 
 
-def make_plan(job: Job, date: str) -> tuple[Plan, Scoring]:
+def look(job: Job, date: str | None, beam_flags: Sequence[str] = ()) -> tuple[list[Split], Settled]:
+    """Looks at everything that a run needs.
+
+    Args:
+      job: the job.
+      date: YYYY-MM-DD; without it no input is looked at.
+      beam_flags: Beam's options from the command line.
+
+    Returns:
+      The night's splits, and the job held against its model.
+
+    Raises:
+      UsageError: everything that is wrong with Beam's options, the input, the model or the table.
+    """
+    splits, settled, problems = [], None, Problems()
+    with problems.part():
+        runner_of(pipeline_options(job.beam, beam_flags))
+    with problems.part():
+        check_source(job.source, job.contract)
+        splits = plan_splits(job.source, job.contract, job.folder, date) if date else []
+    with problems.part():
+        settled = settle(job)
+        check_places(settled.job)
+    problems.raise_all()
+    assert settled is not None
+    return splits, settled
+
+
+def make_plan(job: Job, date: str, beam_flags: Sequence[str] = ()) -> tuple[Plan, Scoring]:
     """Plans the run of a night.
 
     Args:
       job: the job.
       date: YYYY-MM-DD.
+      beam_flags: Beam's options from the command line.
 
     Returns:
       The plan, its job with every prediction declared, and what the workers score with.
 
     Raises:
-      UsageError: whatever is wrong with the job, the model, the table or the input.
+      UsageError: as `look`.
     """
     started = time.time()
-    splits = plan_splits(job.source, job.contract, job.folder, date)
-    settled = settle(job)
-    check_places(settled.job)
+    splits, settled = look(job, date, beam_flags)
     return _plan(settled, date, tuple(splits), started), settled.scoring
 
 

@@ -34,7 +34,8 @@ def rejects(job: Job, date: str | None = None, run_id: str | None = None) -> pa.
     wanted = resolve_date(date) if date else None
     if run_id is not None:
         if not any(m.run_id == run_id for m in manifests_of(job, wanted)):
-            raise Unpublished(f"{job.name}: no run {run_id} is known; see highbeam runs")
+            night = f" for {wanted}" if wanted else ""
+            raise Unpublished(f"{job.name}: no run {run_id} is known{night}; see highbeam runs")
         return table.read(layout(job).rejects, run_id[:10], run_id)
     run = newest(job, wanted)
     if run is None:

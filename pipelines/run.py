@@ -66,13 +66,12 @@ def run(
     """
     if limit is not None and (not dry_run or limit < 1):
         raise UsageError("--limit needs --dry-run, and a number of records from 1")
-    options = pipeline_options(job.beam, beam_flags)
-    runner_of(options)
-    if detach and options.get_all_options()["runner"] == LOCAL:
-        raise UsageError(f"--detach needs a runner on other machines, not {LOCAL}; this one ends with the command")
     night = resolve_date(date)
     one_core_a_call()  # looking at the model runs TensorFlow already
-    plan, scoring = make_plan(job, night)
+    plan, scoring = make_plan(job, night, beam_flags)
+    options = pipeline_options(job.beam, beam_flags)
+    if detach and options.get_all_options()["runner"] == LOCAL:
+        raise UsageError(f"--detach needs a runner on other machines, not {LOCAL}; this one ends with the command")
     if dry_run:
         with in_temporary_folder(first_records(plan, limit)) as apart:
             return _as_dry_run(_launch(apart, scoring, options, False, progress), job)

@@ -14,7 +14,8 @@ HighbeamError            1  anything unforeseen that still deserves a sentence
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class HighbeamError(Exception):
@@ -60,6 +61,41 @@ class Unpublished(UsageError):
     """A lookup in a night that was never published."""
 
     reason = "unpublished"
+
+
+class Problems:
+    """Collects the mistakes of parts that do not depend on each other, so that all are told at once.
+
+    Example:
+      problems = Problems()
+      with problems.part():
+          model = resolve(job)
+      with problems.part():
+          files = list_files(job)
+      problems.raise_all()
+    """
+
+    def __init__(self) -> None:
+        self._found: list[UsageError] = []
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """Looks at one part; the block ends at its first UsageError."""
+        try:
+            yield
+        except UsageError as error:
+            self._found.append(error)
+
+    def raise_all(self) -> None:
+        """Raises what was found.
+
+        Raises:
+          UsageError: the only one as it was, or several as one, each on lines of its own.
+        """
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            raise UsageError("\n".join(map(str, self._found)))
 
 
 class Refused(HighbeamError):

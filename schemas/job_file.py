@@ -29,6 +29,7 @@ RESERVED: dict[Path, tuple[str, ...]] = {
         "fallback",
         "compile",
         "accelerator",
+        "preprocess",
         "publish",
         "code",
         "parent",

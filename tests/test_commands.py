@@ -125,6 +125,16 @@ def test_a_wrong_job_ends_with_2_and_one_message(folder: Path, what: str, capsys
     assert not (folder / "table").exists()
 
 
+def test_mistakes_of_options_input_and_model_are_told_at_once(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    text = JOB.replace("*.csv", "none.csv").replace("path: models", "path: models, version: 7")
+    (folder / "job.yaml").write_text(text + "beam: {runner: NoSuchRunner}\n")
+    for command in ("check", "run"):
+        assert main([command, str(folder), "--date", DAY]) == 2
+        said = capsys.readouterr().err
+        for message in ("NoSuchRunner", "none.csv: no such file", "models/7 does not exist"):
+            assert message in said
+
+
 def test_a_lost_output_column_ends_with_2(folder: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["run", str(folder), "--date", DAY]) == 0
     (folder / "job.yaml").write_text(JOB.replace("passthrough: [g]", "passthrough: []"))

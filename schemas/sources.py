@@ -10,6 +10,8 @@ from pydantic import Field, field_validator, model_validator
 from .base import Model
 
 MIB = 1 << 20
+Compression = Literal["infer", "none", "gzip", "bz2", "zstd", "xz"]
+COMPRESSION = "`infer` goes by the file's ending: `.gz`, `.bz2`, `.zst`, `.xz`"
 FORMATS = ("csv", "json", "log", "parquet", "avro", "tfrecord")
 
 
@@ -34,7 +36,7 @@ class Csv(Files):
 
     delimiter: str = Field(",", min_length=1, max_length=1, description="one character between two fields")
     nulls: tuple[str, ...] = Field((), description="spellings of null beside the empty unquoted field")
-    compression: Literal["infer", "none", "gzip"] = Field("infer", description="`infer` goes by the file's ending")
+    compression: Compression = Field("infer", description=COMPRESSION)
 
     _lists = field_validator("nulls", mode="before")(as_tuple)
 
@@ -42,13 +44,28 @@ class Csv(Files):
 class Json(Files):
     """JSON Lines, or one array of objects in a file."""
 
-    compression: Literal["infer", "none", "gzip"] = Field("infer", description="`infer` goes by the file's ending")
+    compression: Compression = Field("infer", description=COMPRESSION)
 
 
 class Log(Files):
     """Logs of a web server or of a system, or lines of any other pattern."""
 
-    compression: Literal["infer", "none", "gzip"] = Field("infer", description="`infer` goes by the file's ending")
+    format: Literal["common", "combined", "syslog", "syslog5424"] | None = Field(
+        None, description="a well-known format: of web servers, or of syslog as its files are (RFC 3164) and RFC 5424"
+    )
+    pattern: str | None = Field(
+        None, description="instead of `format`: RE2 for the whole line, with a group `(?P<name>…)` for each field"
+    )
+    nulls: tuple[str, ...] = Field(("-",), description="spellings of null beside the empty text")
+    compression: Compression = Field("infer", description=COMPRESSION)
+
+    _lists = field_validator("nulls", mode="before")(as_tuple)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Log:
+        if (self.format is None) == (self.pattern is None):
+            raise ValueError(f"name one of format and pattern, found {'none' if self.format is None else 'both'}")
+        return self
 
 
 class Parquet(Files):

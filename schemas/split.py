@@ -17,7 +17,7 @@ class Split:
       mark: modification mark when it was planned (mtime in nanoseconds, an ETag or a generation).
       start: first byte of the range, after decompression. A record belongs to the split its first byte lies in.
       end: one past the last byte, or None for everything to the end of the stream.
-      compression: Arrow's codec name (`gzip`), or None.
+      compression: gzip, bz2, zstd, xz or None.
       header: column names of this file, in file order; empty where the format has none.
       first_row: records of the file before the split, where offsets count records (Parquet, Avro).
       limit: most records to take; None for all.

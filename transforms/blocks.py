@@ -9,6 +9,7 @@ import pyarrow as pa
 from .. import storage
 from ..schemas.errors import InputChanged, UnreadableInput
 from ..schemas.split import Split
+from .decompress import Stream, decompressed
 
 BLOCK_BYTES = 256 << 10
 """How much is read at a time: large enough to read fast, small enough to stay in the cache while it is framed."""
@@ -29,13 +30,14 @@ def read_blocks(split: Split, origin: int, block_bytes: int = BLOCK_BYTES) -> It
 
     Raises:
       InputChanged: when the file is not the one that was planned.
-      UnreadableInput: when the file cannot be read on, for example a truncated gzip.
+      UnreadableInput: when the file cannot be read on, for example a truncated gzip; names the last byte there is.
     """
     check_unchanged(split)
     position = 0
     try:
-        with _open(split) as stream:
-            position = _skip(stream, split, origin)
+        with storage.open_input(split.path) as file:
+            stream = decompressed(file, split.compression if split.size else None)
+            position = _skip(file, stream, split, origin)
             while block := stream.read(_wanted(split, position, block_bytes)):
                 position += len(block)
                 yield block
@@ -66,15 +68,10 @@ def _changed(split: Split, what: str) -> InputChanged:
     return InputChanged(f"{split.file}: changed since the run was planned: {what}; run again when it is complete")
 
 
-def _open(split: Split) -> pa.NativeFile:
-    file = storage.open_input(split.path)
-    return pa.CompressedInputStream(file, split.compression) if split.compression and split.size else file
-
-
-def _skip(stream: pa.NativeFile, split: Split, origin: int) -> int:
+def _skip(file: pa.NativeFile, stream: Stream, split: Split, origin: int) -> int:
     """Moves to `origin`; a compressed stream has to be read to get there."""
     if split.compression is None:
-        stream.seek(origin)
+        file.seek(origin)
         return origin
     position = 0
     while position < origin and (block := stream.read(min(BLOCK_BYTES, origin - position))):

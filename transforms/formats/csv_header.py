@@ -6,14 +6,12 @@ import csv
 from collections import Counter
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from ... import storage
 from ...schemas.errors import UsageError
+from ..decompress import MAGIC, decompressed
 
 _BOM = b"\xef\xbb\xbf"
 _WIDE = (b"\xff\xfe", b"\xfe\xff")
-_GZIP = b"\x1f\x8b"
 _STEP = 64 << 10
 MAX_BYTES = 1 << 20
 
@@ -36,7 +34,7 @@ def read_header(file: storage.FileInfo, compression: str | None, delimiter: str,
 
     Args:
       file: the file.
-      compression: Arrow's codec name, or None.
+      compression: of the file, or None.
       delimiter: between two names.
       max_bytes: a longer line cannot be a header.
 
@@ -56,7 +54,7 @@ def _first_line(file: storage.FileInfo, compression: str | None, max_bytes: int)
     text = b""
     try:
         with storage.open_input(file.path) as raw:
-            stream = pa.CompressedInputStream(raw, compression) if compression else raw
+            stream = decompressed(raw, compression)
             while block := stream.read(_STEP):
                 text += block
                 body = text.removeprefix(_BOM).lstrip(b"\r\n")
@@ -71,8 +69,9 @@ def _first_line(file: storage.FileInfo, compression: str | None, max_bytes: int)
 def _names(path: str, line: bytes, delimiter: str) -> tuple[str, ...]:
     if line.startswith(_WIDE):
         raise UsageError(f"{path}: is UTF-16; Highbeam reads UTF-8, so convert it, for example with iconv")
-    if line.startswith(_GZIP):
-        raise UsageError(f"{path}: is gzip; write compression: gzip")
+    for magic, compression in MAGIC.items():
+        if line.startswith(magic) and not line.isascii():
+            raise UsageError(f"{path}: is {compression}; write compression: {compression}")
     text = line.rstrip(b"\n").removesuffix(b"\r")
     if b"\r" in text:
         raise UsageError(f"{path}: its lines end in carriage returns alone; convert them to line feeds")

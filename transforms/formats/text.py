@@ -11,17 +11,19 @@ import pyarrow.compute as pc
 from ...schemas.contract import Column
 from ...schemas.split import Split
 from ..convert_times import time_format
+from ..decompress import ENDINGS
 
 
 def compression_of(path: str, option: str) -> str | None:
-    """Arrow's codec name for a file, or None.
+    """How a file is compressed: gzip, bz2, zstd, xz or None.
 
     Args:
       path: the file's; with `infer` its ending decides.
       option: as job.yaml says it.
     """
-    gzip = option == "gzip" or (option == "infer" and path.endswith(".gz"))
-    return "gzip" if gzip else None
+    if option == "infer":
+        return next((known for ending, known in ENDINGS.items() if path.lower().endswith(ending)), None)
+    return None if option == "none" else option
 
 
 def cut_text(whole: Split, split_size: int) -> Iterator[Split]:

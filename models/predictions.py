@@ -179,6 +179,8 @@ def _plain(name: str, wanted: Prediction, spec: Any, folder: str) -> PredictionC
         wanted = wanted.model_copy(update={"type": inferred.type, "size": wanted.size or inferred.size})
     typed = parse_type(str(wanted.type))
     form: Form = "list" if typed.is_list else "scalar"
+    if form == "scalar" and wanted.size:
+        raise UsageError(f"size belongs to list<type>; the tensor is {spec_text(spec)}, published as {typed.name}")
     _check_shape(form, wanted, spec)
     own = str(_published(spec))
     item = typed.name[5:-1] if typed.is_list else typed.name

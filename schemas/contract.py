@@ -11,6 +11,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from .base import Model
+from .consistency import inconsistency
 from .types import TypeName, parse_type
 
 Duplicates = Literal["keep", "reject", "refuse"]
@@ -31,10 +32,10 @@ class Column(Model):
         description="whether the whole column may be missing from a file; needs `nullable` or `default`",
     )
     default: Any = Field(None, description="what a missing value becomes before the graph sees it")
-    min: Any = Field(None, description="smallest value allowed")
-    max: Any = Field(None, description="largest value allowed")
-    values: tuple[Any, ...] | None = Field(None, description="the only values allowed")
-    pattern: str | None = Field(None, description="RE2 pattern the whole value must match")
+    min: Any = Field(None, description="smallest value allowed, of a list each item")
+    max: Any = Field(None, description="largest value allowed, of a list each item")
+    values: tuple[Any, ...] | None = Field(None, description="the only values allowed, of a list as items")
+    pattern: str | None = Field(None, description="RE2 pattern the whole text must match, of a list each item")
     max_length: int | None = Field(None, ge=0, description="most characters (bytes of a `binary`, items of a list)")
     size: int | None = Field(None, gt=0, description="items in every list")
     ragged: bool = Field(False, description="a RaggedTensor instead of a SparseTensor")
@@ -57,7 +58,7 @@ class Column(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Column:
-        if problem := _inconsistency(self):
+        if problem := inconsistency(self):
             raise ValueError(problem)
         return self
 
@@ -65,69 +66,6 @@ class Column(Model):
     def typed(self) -> TypeName:
         """The parsed type."""
         return parse_type(self.type)
-
-
-def _inconsistency(column: Column) -> str | None:
-    """The first thing about a column that cannot be meant, or None."""
-    kind = parse_type(column.type)
-    bounded = column.min is not None or column.max is not None
-    checks = [
-        (
-            column.optional and not (column.nullable or column.default is not None),
-            "optional needs nullable: true or a default",
-        ),
-        (column.size is not None and not kind.is_list, "size belongs to list<type>"),
-        (column.ragged and not kind.is_list, "ragged belongs to list<type>"),
-        (column.ragged and column.size is not None, "ragged and size exclude each other"),
-        (column.pattern is not None and column.type != "string", "pattern belongs to string"),
-        (
-            column.format is not None and column.type not in ("timestamp", "date"),
-            "format belongs to timestamp and date",
-        ),
-        (column.timezone is not None and column.type != "timestamp", "timezone belongs to timestamp"),
-        (
-            column.type == "timestamp"
-            and column.format is not None
-            and "%z" not in column.format
-            and column.timezone is None,
-            "a format without %z needs a timezone; write timezone: UTC",
-        ),
-        (
-            bounded and (kind.is_list or column.type in ("bool", "binary")),
-            "min and max need values that have an order",
-        ),
-    ]
-    return next((text for wrong, text in checks if wrong), None) or _bad_constant(column, kind)
-
-
-def _bad_constant(column: Column, kind: TypeName) -> str | None:
-    """A default, bound or listed value that is not of the column's type."""
-    constants = [("default", column.default), ("min", column.min), ("max", column.max)]
-    constants += [("values", value) for value in column.values or ()]
-    for name, value in constants:
-        if value is None:
-            continue
-        try:
-            constant(value, kind.arrow)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, ValueError):
-            return f"{name}: {value!r} is not a {column.type}"
-    return None
-
-
-def constant(value: Any, type: pa.DataType) -> pa.Scalar:
-    """A value of job.yaml as an Arrow scalar; text is parsed where YAML has no such type.
-
-    Raises:
-      ValueError: when it is not a value of that type (pa.ArrowInvalid is one).
-    """
-    if pa.types.is_boolean(type) != isinstance(value, bool):
-        raise ValueError(f"{value!r} is not a {type}")
-    textual = pa.types.is_string(type) or pa.types.is_binary(type)
-    if isinstance(value, str) and not textual:
-        return pa.scalar(value).cast(type)
-    if pa.types.is_decimal(type) and isinstance(value, (int, float)):
-        return pa.scalar(str(value)).cast(type)
-    return pa.scalar(value, type)
 
 
 class Key(Model):

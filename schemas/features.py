@@ -44,10 +44,11 @@ def _feature(name: str, column: Column) -> Feature | None:
     dtype = _dtype(typed.item)
     if dtype is None:
         return None
-    if typed.is_list:
-        kind: Kind = "ragged" if column.ragged else "fixed" if column.size else "varlen"
-        return Feature(name, kind, dtype, column.size)
     missing = column.nullable and column.default is None
+    if typed.is_list:
+        fixed = column.size is not None and not missing  # a missing list has no items, whatever the size
+        kind: Kind = "ragged" if column.ragged else "fixed" if fixed else "varlen"
+        return Feature(name, kind, dtype, column.size if fixed else None)
     return Feature(name, "varlen" if missing else "fixed", dtype)
 
 

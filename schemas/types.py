@@ -71,10 +71,18 @@ def parse_type(name: str) -> TypeName:
             raise ValueError(f"type {name} is not supported: lists hold plain values")
         return TypeName(name, pa.list_(item.arrow))
     if match := _DECIMAL.match(name):
-        return TypeName(name, pa.decimal128(int(match[1]), int(match[2])))
+        return TypeName(name, _decimal(name, int(match[1]), int(match[2])))
     if name not in PLAIN:
         raise ValueError(f"unknown type {name!r}; known are {', '.join(PLAIN)}, decimal(p, s) and list<type>")
     return TypeName(name, PLAIN[name])
+
+
+def _decimal(name: str, precision: int, scale: int) -> pa.DataType:
+    if not 1 <= precision <= 38 or scale > precision:
+        raise ValueError(
+            f"type {name} is not supported: a decimal has 1 to 38 digits, as many or fewer after the point"
+        )
+    return pa.decimal128(precision, scale)
 
 
 def type_name(type: pa.DataType) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..schemas.contract import Column, constant
+from ..schemas.consistency import constant, whole
+from ..schemas.contract import Column
 from .verdict import Mask, Rows, as_mask, at_indices
 
 _SHOWN_VALUES = 8
+Broken = Callable[[pa.Array], Mask]
+"""values[n] -> bool[n], true where a rule is broken; no nulls are."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Rule:
 
     reason: str
     said: str
-    broken: Callable[[pa.Array], Mask]
+    broken: Broken
 
     def breakers(self, values: pa.Array) -> Rows:
         """Positions of the values that break the rule; of a dictionary each value is looked at once."""
@@ -44,24 +48,33 @@ class Rule:
 
 def column_rules(column: Column) -> Iterator[Rule]:
     """The rules of a column, in the order in which they are tried. Missing values are not their business."""
-    type = column.typed.arrow
+    type, item = column.typed.arrow, column.typed.item
     if pa.types.is_list(type):
         yield Rule("null", " has an item that is null", _has_null_item)
-    if pa.types.is_floating(column.typed.item) and not column.allow_nan:
-        yield Rule("not_finite", " is not finite", _not_finite)
-    if column.min is not None:
-        yield Rule("below_min", f" is below the min, {column.min}", _beyond(pc.less, column.min, type))
-    if column.max is not None:
-        yield Rule("above_max", f" is above the max, {column.max}", _beyond(pc.greater, column.max, type))
-    if column.values is not None:
-        yield Rule("not_in_values", f" is not one of {_some(column.values)}", _not_in(column.values, type))
-    if column.pattern is not None:
-        yield Rule("pattern", f" does not match the pattern {column.pattern}", _mismatch(column.pattern))
+    for reason, said, broken in _item_rules(column, item):
+        if pa.types.is_list(type):
+            yield Rule(reason, f" has an item that{said}", partial(_any_item, broken=broken))
+        else:
+            yield Rule(reason, said, broken)
     if column.max_length is not None:
         unit = "items" if pa.types.is_list(type) else "bytes" if pa.types.is_binary(type) else "characters"
         yield Rule("too_long", f" is longer than {column.max_length} {unit}", _longer(column.max_length))
     if column.size is not None:
         yield Rule("wrong_size", f" does not have {column.size} items", _other_size(column.size))
+
+
+def _item_rules(column: Column, item: pa.DataType) -> Iterator[tuple[str, str, Broken]]:
+    """The rules of a value, or of each item of a list."""
+    if pa.types.is_floating(item) and not column.allow_nan:
+        yield "not_finite", " is not finite", _not_finite
+    if column.min is not None:
+        yield "below_min", f" is below the min, {column.min}", _beyond(pc.less, column.min, item)
+    if column.max is not None:
+        yield "above_max", f" is above the max, {column.max}", _beyond(pc.greater, column.max, item)
+    if column.values is not None:
+        yield "not_in_values", f" is not one of {_some(column.values)}", _not_in(column.values, item)
+    if column.pattern is not None:
+        yield "pattern", f" does not match the pattern {column.pattern}", _mismatch(column.pattern)
 
 
 def _some(values: tuple[Any, ...]) -> str:
@@ -76,8 +89,6 @@ def _numbers(values: pa.Array) -> npt.NDArray[Any] | None:
 
 
 def _not_finite(values: pa.Array) -> Mask:
-    if pa.types.is_list(values.type):
-        return _any_item(values, _not_finite)
     if (numbers := _numbers(values)) is not None:
         return np.asarray(np.logical_not(np.isfinite(numbers)))
     return as_mask(pc.invert(pc.is_finite(values)))
@@ -87,13 +98,13 @@ def _has_null_item(values: pa.Array) -> Mask:
     return _any_item(values, lambda items: as_mask(items.is_null()))
 
 
-def _any_item(lists: pa.Array, broken: Callable[[pa.Array], Mask]) -> Mask:
+def _any_item(lists: pa.Array, broken: Broken) -> Mask:
     guilty = np.zeros(len(lists), bool)
     guilty[pc.list_parent_indices(lists).to_numpy()[broken(pc.list_flatten(lists))]] = True
     return guilty
 
 
-def _beyond(compare: Callable[..., pa.Array], bound: Any, type: pa.DataType) -> Callable[[pa.Array], Mask]:
+def _beyond(compare: Callable[..., pa.Array], bound: Any, type: pa.DataType) -> Broken:
     limit = constant(bound, type)
     operator = np.less if compare is pc.less else np.greater
 
@@ -105,7 +116,7 @@ def _beyond(compare: Callable[..., pa.Array], bound: Any, type: pa.DataType) -> 
     return broken
 
 
-def _not_in(allowed: tuple[Any, ...], type: pa.DataType) -> Callable[[pa.Array], Mask]:
+def _not_in(allowed: tuple[Any, ...], type: pa.DataType) -> Broken:
     if all(isinstance(value, str) for value in allowed) and pa.types.is_string(type):
         known = pa.array(allowed, type)  # long lists are lists of texts
     else:
@@ -113,16 +124,15 @@ def _not_in(allowed: tuple[Any, ...], type: pa.DataType) -> Callable[[pa.Array],
     return lambda values: as_mask(pc.and_not(values.is_valid(), pc.is_in(values, value_set=known)))
 
 
-def _mismatch(pattern: str) -> Callable[[pa.Array], Mask]:
-    whole = rf"\A(?:{pattern})\z"
-    return lambda values: as_mask(pc.invert(pc.match_substring_regex(values, whole)))
+def _mismatch(pattern: str) -> Broken:
+    return lambda values: as_mask(pc.invert(pc.match_substring_regex(values, whole(pattern))))
 
 
-def _longer(most: int) -> Callable[[pa.Array], Mask]:
+def _longer(most: int) -> Broken:
     return lambda values: as_mask(pc.greater(_length(values), most))
 
 
-def _other_size(size: int) -> Callable[[pa.Array], Mask]:
+def _other_size(size: int) -> Broken:
     return lambda values: as_mask(pc.not_equal(_length(values), size))
 
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..schemas.batch import Batch
-from ..schemas.contract import Column, Contract, constant
+from ..schemas.consistency import constant
+from ..schemas.contract import Column, Contract
 from ..schemas.keys import MAX_KEY_BYTES
 from . import coder as _  # noqa: F401 - registers the coders
 from .messages import sentence, shown

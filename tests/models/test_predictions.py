@@ -100,6 +100,8 @@ WRONG = [
     ({"type": "float32"}, spec(tf.float32, None, 3), r"needs the shape \[\?\] or \[\?, 1\], the tensor is"),
     ({"type": "list<float32>"}, spec(tf.float32, None), r"needs the shape \[\?, n\]"),
     ({"type": "list<float32>", "size": 2}, spec(tf.float32, None, 3), "size 2 is declared"),
+    ({"size": 2}, spec(tf.float32, None), "size belongs to list<type>; the tensor is"),
+    ({"size": 1}, spec(tf.float32, None, 1), "size belongs to list<type>; the tensor is"),
     ({"top_k": 4}, spec(tf.float32, None, 3), "top_k 4 is more than the 3 scores"),
     ({"top_k": 1}, spec(tf.float32, None), "top_k needs the shape"),
     ({"top_k": 1}, spec(tf.string, None, 3), "top_k needs scores"),

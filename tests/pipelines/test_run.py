@@ -257,7 +257,7 @@ def test_a_changed_output_type_is_refused_before_launch(job: Any) -> None:
 
     highbeam.run(job, DAY)
     save_model(Path(job.folder), 2, dtype=tf.float64)
-    with pytest.raises(highbeam.UsageError, match="column y is float in the table and would become double"):
+    with pytest.raises(highbeam.UsageError, match="column y is float32 in the table and would become float64"):
         highbeam.check(job)
     assert published(job).num_rows == N
 

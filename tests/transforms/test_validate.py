@@ -63,6 +63,11 @@ CASES: list[tuple[Any, list[Any], list[str | None]]] = [
     ({"type": "decimal(5, 2)", "min": 0}, [Decimal("0.00"), Decimal("-0.01")], [OK, "below_min"]),
     ({"type": "list<float32>", "size": 2}, [[1, 2], [1], [], None], [OK, "wrong_size", "wrong_size", "null"]),
     ({"type": "list<float32>", "max_length": 1}, [[1], [], [1, 2]], [OK, OK, "too_long"]),
+    ({"type": "list<int64>", "min": 0, "max": 9}, [[0, 9], [], [1, -1], [10]], [OK, OK, "below_min", "above_max"]),
+    ({"type": "list<int64>", "min": 0, "nullable": True}, [None, [-1], [0]], [OK, "below_min", OK]),
+    ({"type": "list<string>", "values": ["a", "b"]}, [["a", "b", "a"], ["a", "z"], []], [OK, "not_in_values", OK]),
+    ({"type": "list<string>", "pattern": "[a-z]"}, [["a"], ["a", "aa"], ["A"]], [OK, "pattern", "pattern"]),
+    ({"type": "list<date>", "min": "2013-07-04"}, [[DAY.date()], [dt.date(2013, 7, 3)]], [OK, "below_min"]),
     ({"type": "list<float32>"}, [[1], [NAN, 1], [None], [], [2, INF]], [OK, "not_finite", "null", OK, "not_finite"]),
 ]
 
@@ -108,6 +113,7 @@ def test_the_transform_does_the_same() -> None:
         ("string", None, "column x: null, and the column is not nullable"),
         ("float32", NAN, "column x: nan is not finite"),
         ({"type": "list<int8>", "size": 3}, [1], "column x: [1] does not have 3 items"),
+        ({"type": "list<int8>", "min": 3}, [1], "column x: [1] has an item that is below the min, 3"),
     ],
 )  # fmt: skip
 def test_a_message_names_column_value_and_rule(spec: Any, value: Any, message: str) -> None:
@@ -136,11 +142,6 @@ def test_defaults_are_filled_before_the_rules(spec: Any, values: list[Any], fill
         dictionary = after.rows["x"].dictionary.to_pylist()
         assert None not in dictionary
         assert len(set(dictionary)) == len(dictionary)
-
-
-def test_a_default_that_breaks_a_rule_is_turned_away_by_it() -> None:
-    what = contract({"x": {"type": "int64", "default": 9, "max": 5}})
-    assert reasons_by_row(validate(batch(what, {"x": [None]}), what)) == ["above_max"]
 
 
 def test_the_first_broken_rule_stands_in_column_order_then_rule_order() -> None:

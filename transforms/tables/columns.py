@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from ...schemas.errors import UsageError
+from ...schemas.types import type_name
 
 ROW_GROUP_ROWS = 16384
 """Rows of a row group: a lookup decodes one of them per key, a scan still finds pages worth decompressing."""
@@ -70,10 +71,22 @@ def _lost(table: pa.Schema, ours: pa.Schema) -> list[str]:
 def _changed(table: pa.Schema, ours: pa.Schema) -> list[str]:
     both = [(old, ours.field(old.name)) for old in table if old.name in ours.names]
     return [
-        f"column {old.name} is {old.type} in the table and would become {new.type}"
+        f"column {old.name} is {_named(old.type)} in the table and would become {_named(new.type)}"
         for old, new in both
         if old.type != new.type
     ]
+
+
+def _named(type: pa.DataType) -> str:
+    """A type as job.yaml calls it, where that has a name for it."""
+    if pa.types.is_struct(type):
+        return f"struct<{', '.join(f'{child.name}: {_named(child.type)}' for child in type)}>"
+    if pa.types.is_list(type):
+        return f"list<{_named(type.value_type)}>"
+    try:
+        return type_name(type)
+    except ValueError:
+        return str(type)
 
 
 def _held(type: pa.DataType, name: str) -> pa.DataType:

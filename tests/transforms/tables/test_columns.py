@@ -66,9 +66,7 @@ def test_every_lost_and_changed_column_is_named() -> None:
     assert problems == [
         "column b is in the table and no longer in the job",
         "column a is int64 in the table and would become int32",
-        "column c is list<element: float> in the table and would become list<element: double>".replace(
-            "element", "item"
-        ),
+        "column c is list<float32> in the table and would become list<float64>",
     ]
 
 

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from ..schemas.contract import Column
 from .convert_numbers import convert_decimals, convert_floats, convert_integers
-from .convert_times import convert_times
+from .convert_times import Times, convert_times
 from .messages import sentence, shown
 from .verdict import Mask, Rows, Verdict, as_mask, at_indices
 
@@ -64,15 +64,20 @@ def blame_value(text: pa.Array, name: str, column: Column, rows: Rows, verdict: 
 
 def _times(text: pa.Array, name: str, column: Column, verdict: Verdict) -> pa.Array:
     times = convert_times(text, column)
-    blame_value(text, name, column, np.flatnonzero(times.bad), verdict)
+    blame_times(text, times, name, column, verdict)
+    return times.values
+
+
+def blame_times(found: pa.Array, times: Times, name: str, column: Column, verdict: Verdict) -> None:
+    """Blames rows whose value is no such time; `found` is what stood there."""
+    blame_value(found, name, column, np.flatnonzero(times.bad), verdict)
     why = {
         "no_such_time": (times.skipped, f" did not happen in {column.timezone}: the clocks skipped it"),
         "ambiguous_time": (times.twice, f" happened twice in {column.timezone}, and the column says ambiguous: reject"),
     }
     for reason, (guilty, said) in why.items():
         if len(rows := np.flatnonzero(guilty)):
-            verdict.blame(rows, reason, sentence(f"column {name}: ", shown(text.take(pa.array(rows))), said))
-    return times.values
+            verdict.blame(rows, reason, sentence(f"column {name}: ", shown(found.take(pa.array(rows))), said))
 
 
 def _bools(text: pa.Array) -> tuple[pa.Array, Mask]:

@@ -19,7 +19,7 @@ from .verdict import Mask, as_mask, at_indices
 LOCAL, UTC = pa.timestamp("us"), pa.timestamp("us", "UTC")
 DAY = 86_400_000_000
 # From 0001-01-01 to 9999-12-31, what Python, Delta and BigQuery can hold.
-_FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_800_000_000 - 1
+FIRST, LAST = -62_135_596_800_000_000, 253_402_300_800_000_000 - 1
 
 Integers = npt.NDArray[np.int64]
 
@@ -100,7 +100,7 @@ def _in_range(values: pa.Array) -> pa.Array:
     """The values, if all of them are of the years 1 to 9999."""
     ends = pc.min_max(values.cast(pa.timestamp("us", values.type.tz) if pa.types.is_timestamp(values.type) else LOCAL))
     low, high = (ends[end].cast(pa.int64()).as_py() for end in ("min", "max"))
-    if low is not None and (low < _FIRST or high > _LAST):
+    if low is not None and (low < FIRST or high > LAST):
         raise pa.ArrowInvalid("out of range")
     return values
 
@@ -117,13 +117,13 @@ def _one_by_one(texts: pa.Array, column: Column) -> Times:
     if column.timezone is None:
         bad |= ~zoned
     elif not zoned.all():
-        here, skipped, twice = _in_zone(np.where(bad | zoned, 0, local), column)
+        here, skipped, twice = in_zone(np.where(bad | zoned, 0, local), column)
         instants = np.where(zoned, instants, here)
     return _times(instants, bad, skipped & ~bad & ~zoned, twice & ~bad & ~zoned, UTC)
 
 
 def _times(micros: Integers, bad: Mask, skipped: Mask, twice: Mask, type: pa.DataType) -> Times:
-    bad = bad | (micros < _FIRST) | (micros > _LAST)
+    bad = bad | (micros < FIRST) | (micros > LAST)
     values = pa.array(micros, mask=bad | skipped | twice).cast(UTC)
     return Times(values.cast(LOCAL).cast(pa.date32()) if pa.types.is_date(type) else values, bad, skipped, twice)
 
@@ -198,7 +198,7 @@ def _offsets(parts: _Parts) -> tuple[Mask, Integers]:
     return zoned, np.where(as_mask(pc.starts_with(zone, "-")), -1, 1) * (digits // 100 * 60 + digits % 100) * 60_000_000
 
 
-def _in_zone(micros: Integers, column: Column) -> tuple[Integers, Mask, Mask]:
+def in_zone(micros: Integers, column: Column) -> tuple[Integers, Mask, Mask]:
     """Instants of local times; those the clocks skipped; those they showed twice, if the column minds."""
     local = pa.array(micros).cast(LOCAL)
 

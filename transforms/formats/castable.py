@@ -1,0 +1,114 @@
+"""Which types of a file a column of the contract can be made of, whatever the values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from ...schemas.contract import Column
+from ...schemas.types import TypeName, type_name
+
+_T = pa.types
+_Test = Callable[[pa.DataType], bool]
+
+
+def is_text(type: pa.DataType) -> bool:
+    """Whether a type is one of Arrow's texts."""
+    return bool(_T.is_string(type) or _T.is_large_string(type) or _T.is_string_view(type))
+
+
+def is_bytes(type: pa.DataType) -> bool:
+    """Whether a type is one of Arrow's bytes."""
+    fixed = _T.is_fixed_size_binary(type)
+    return bool(_T.is_binary(type) or _T.is_large_binary(type) or _T.is_binary_view(type) or fixed)
+
+
+def is_list(type: pa.DataType) -> bool:
+    """Whether a type is one of Arrow's lists."""
+    views = _T.is_list_view(type) or _T.is_large_list_view(type)
+    return bool(_T.is_list(type) or _T.is_large_list(type) or _T.is_fixed_size_list(type) or views)
+
+
+def is_extension(type: pa.DataType) -> bool:
+    """Whether a type is another one with a meaning added."""
+    return isinstance(type, pa.BaseExtensionType)
+
+
+def is_uuid(type: pa.DataType) -> bool:
+    """Whether a type is Arrow's UUID."""
+    return is_extension(type) and type.extension_name == "arrow.uuid"
+
+
+# What a column's Arrow type is -> the types of a file it can be made of.
+_SOURCES: tuple[tuple[_Test, tuple[_Test, ...]], ...] = (
+    (_T.is_integer, (_T.is_integer, _T.is_floating, _T.is_decimal, is_text)),
+    (_T.is_floating, (_T.is_integer, _T.is_floating, _T.is_decimal, is_text)),
+    (_T.is_boolean, (_T.is_boolean, _T.is_integer, is_text)),
+    (_T.is_decimal, (_T.is_integer, _T.is_decimal, is_text)),
+    (_T.is_date, (_T.is_date, _T.is_timestamp, is_text)),
+    (_T.is_timestamp, (_T.is_timestamp, is_text)),
+    (_T.is_string, (is_text, is_bytes, is_uuid, _T.is_time)),
+    (_T.is_binary, (is_text, is_bytes, is_uuid)),
+)
+
+
+def castable(type: pa.DataType, column: Column) -> str | None:
+    """Why no value of a file's type can be one of a column, or None.
+
+    Args:
+      type: the file's Arrow type.
+      column: what is wanted.
+
+    Returns:
+      The end of a sentence that begins with the column's name: `holds double, …; write type: …`.
+    """
+    type = plain(type)
+    if _T.is_null(type):
+        return None
+    if column.typed.is_list != is_list(type):
+        return _misfit(type, column)
+    item = plain(type.value_type) if is_list(type) else type
+    kind = column.typed.item
+    if not any(wanted(kind) and any(test(item) for test in tests) for wanted, tests in _SOURCES):
+        return None if _T.is_null(item) and is_list(type) else _misfit(type, column)
+    if _T.is_timestamp(kind) and _T.is_timestamp(item) and item.tz is None and column.timezone is None:
+        return "holds times without a zone; write timezone: UTC, or the zone they are of"
+    if _T.is_date(kind) and _T.is_timestamp(item) and item.tz is not None:
+        return "holds instants, whose date depends on the zone; write type: timestamp"
+    return None
+
+
+def plain(type: pa.DataType) -> pa.DataType:
+    """The type of the values: of a dictionary its values', of an extension (but UUID) what it is stored as."""
+    if _T.is_dictionary(type) or _T.is_run_end_encoded(type):
+        return plain(type.value_type)
+    if is_extension(type) and not is_uuid(type):
+        return plain(type.storage_type)
+    return type
+
+
+def _misfit(type: pa.DataType, column: Column) -> str:
+    if _T.is_struct(type):
+        fields = ", ".join(type.field(at).name for at in range(min(type.num_fields, 5)))
+        return f"holds records, no {column.type}; name one of their fields ({fields}) with from: …"
+    named = _named(type)
+    hint = f"; write type: {named}" if named else ""
+    return f"holds {type}, of which no {column.type} can be made{hint}"
+
+
+def _named(type: pa.DataType) -> str | None:
+    """The type of job.yaml that is nearest to a file's, or None."""
+    if is_list(type):
+        item = _named(plain(type.value_type))
+        return f"list<{item}>" if item and not item.startswith("list") else None
+    near = [(is_text, "string"), (is_bytes, "binary"), (is_uuid, "string"), (_T.is_time, "string")]
+    near += [(_T.is_timestamp, "timestamp"), (_T.is_date, "date"), (_T.is_uint64, "int64"), (_T.is_float16, "float32")]
+    if found := next((name for test, name in near if test(type)), None):
+        return found
+    if _T.is_decimal(type):
+        return f"decimal({type.precision}, {type.scale})" if type.precision <= 38 and type.scale >= 0 else None
+    try:
+        return TypeName(type_name(type), type).name
+    except ValueError:
+        return None

@@ -10,8 +10,10 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 MAX_KEY_BYTES = 1024
+_SPECIAL = r'["\\\x00-\x1f]'  # what a JSON text has to escape
 
 
 def json_value(value: Any) -> Any:
@@ -34,20 +36,36 @@ def json_value(value: Any) -> Any:
 def key_text(rows: pa.RecordBatch, key: Sequence[str]) -> pa.Array:
     """Keys of some rows as JSON: a bare value for one column, an object for several.
 
-    Made for rejects, which are few: it builds a Python object a row.
-
     Returns:
       string[rows], null where a key column is missing or null.
     """
     names = [name for name in key if name in rows.schema.names]
     if not key or len(names) < len(key):
         return pa.nulls(rows.num_rows, pa.string())
-    texts = [_text(record, list(key)) for record in rows.select(list(key)).to_pylist()]
-    return pa.array(texts, pa.string())
+    texts = [_texts(rows.column(name)) for name in key]
+    if len(key) == 1:
+        return texts[0]
+    parts: list[Any] = []
+    for name, text in zip(key, texts, strict=True):
+        parts += ["{" if not parts else ", ", f"{_json(name)}: ", text]
+    return pc.binary_join_element_wise(*parts, "}", "")
 
 
-def _text(record: dict[str, Any], key: list[str]) -> str | None:
-    if any(record[name] is None for name in key):
-        return None
-    value = json_value(record[key[0]] if len(key) == 1 else record)
+def _texts(values: pa.Array) -> pa.Array:
+    """Values of a key column as JSON, null where they are; only texts that need escapes, and times, one by one."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if pa.types.is_integer(values.type):
+        return values.cast(pa.string())
+    if pa.types.is_date(values.type):
+        return pc.binary_join_element_wise('"', values.cast(pa.string()), '"', "")
+    if not pa.types.is_string(values.type):
+        return pa.array([None if v is None else _json(json_value(v)) for v in values.to_pylist()], pa.string())
+    special = pc.match_substring_regex(values, _SPECIAL).fill_null(False)
+    plain = pc.binary_join_element_wise('"', values, '"', "")
+    escaped = [_json(text) for text in values.filter(special).to_pylist()]
+    return pc.replace_with_mask(plain, special, pa.array(escaped, pa.string())) if escaped else plain
+
+
+def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)

@@ -16,14 +16,12 @@ from ...schemas.errors import Unconserved
 from ...schemas.keys import key_text
 from ...schemas.rejected import EMPTY, rejects
 from ...schemas.split import Split
-from ..blocks import BLOCK_BYTES
-from ..framing import BATCH_BYTES, Records, frame_split
+from ..blocks import BLOCK_BYTES, check_unchanged, read_blocks
+from ..framing import BATCH_BYTES, Records, frame_blocks, frame_split
 from ..messages import sentence
 from ..record_faults import record_bytes
 from ..verdict import Rows, Verdict
 from .base import BATCH_ROWS
-
-_GROUP_ROWS = 1 << 16
 
 
 class Parser(Protocol):
@@ -189,8 +187,12 @@ def raw_lines(
 ) -> tuple[pa.Array, Rows]:
     """Bytes and true lengths of the records that begin at some ascending offsets; see `Format.raw`."""
     # Each of them begins a record, so the part between the first and the last frames as the whole split does.
-    part = replace(split, start=int(offsets[0]), end=int(offsets[-1]) + 1)
-    return records_at(offsets, split, frame_split(part, max_record_bytes, _GROUP_ROWS, BATCH_BYTES, block_bytes))
+    start, end = int(offsets[0]), int(offsets[-1]) + 1
+    origin = max(start - 1, 0)
+    blocks = read_blocks(replace(split, end=end), origin, block_bytes)
+    found = records_at(offsets, split, frame_blocks(blocks, origin, max_record_bytes, start, end))
+    check_unchanged(split)
+    return found
 
 
 def records_at(offsets: Rows, split: Split, framed: Iterator[Records]) -> tuple[pa.Array, Rows]:
@@ -201,7 +203,9 @@ def records_at(offsets: Rows, split: Split, framed: Iterator[Records]) -> tuple[
     """
     raw, lengths, found = [], [], 0
     for records in framed:
-        rows = np.flatnonzero(np.isin(records.offsets, offsets, assume_unique=True))
+        first, end = np.searchsorted(offsets, (records.offsets[0], records.offsets[-1] + 1))
+        rows = np.searchsorted(records.offsets, offsets[first:end])
+        rows = rows[records.offsets[rows] == offsets[first:end]]
         found += len(rows)
         raw.append(record_bytes(records, rows))
         lengths.append(records.lengths[rows])

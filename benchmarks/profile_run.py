@@ -39,6 +39,7 @@ from highbeam.schemas.batch import Batch
 from highbeam.schemas.job_file import load_job
 from highbeam.schemas.plan import Plan
 from highbeam.schemas.split import Split
+from highbeam.transforms.formats.choose import format_of
 from highbeam.transforms.merge import merge
 from highbeam.transforms.publish import publish
 from highbeam.transforms.ranges import order_columns, plan_ranges
@@ -101,7 +102,8 @@ def score_split(split: Split, plan: Plan, scorer: Scorer, clock: Clock) -> None:
         with clock.step("predict"):
             done.append(score_batch(sound, scorer, job.contract.key, job.output.passthrough))
     with clock.step("stage"):
-        storage.put(plan.staged(split.number), stage(done, job.contract.key, job.source.max_record_bytes))
+        staged = stage(done, job.contract.key, format_of(job.source), job.source.max_record_bytes)
+        storage.put(plan.staged(split.number), staged)
 
 
 def profile(plan: Plan, scorer: Scorer, clock: Clock) -> None:

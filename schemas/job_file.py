@@ -15,7 +15,7 @@ from .job import Job
 from .job_rules import broken_rules
 from .yaml_lines import Document, Path, parse_value, read_yaml
 
-SOURCES = ("json", "log", "parquet", "avro", "tfrecord", "bigquery", "iceberg", "kafka", "pubsub")
+SOURCES = ("json", "parquet", "avro", "tfrecord", "bigquery", "iceberg", "kafka", "pubsub")
 RESERVED: dict[Path, tuple[str, ...]] = {
     (): (
         "schedule",

@@ -8,6 +8,7 @@ REASONS: dict[str, str] = {
     "line_break": "a bare carriage return stands inside the record",
     "unbalanced_quote": "a quoted field is not closed, or the record has an odd number of quote characters",
     "wrong_field_count": "the record has more or fewer fields than the header",
+    "no_match": "the line is not what the log's `format` or `pattern` says",
     "not_utf8": "a text is not valid UTF-8",
     "bad_value": "a value is not of the column's type",
     "no_such_time": "the local time was skipped when the clocks went forward",

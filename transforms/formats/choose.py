@@ -8,9 +8,11 @@ from typing import Any
 from ...schemas.sources import Inputs
 from .base import Format
 from .csv_files import CsvFormat
+from .log_files import LogFormat
 
 FORMATS: Mapping[str, Callable[[Any], Format]] = {
     "csv": CsvFormat,
+    "log": LogFormat,
 }
 """Name in job.yaml -> what makes the format of its options."""
 

@@ -30,6 +30,7 @@ REQUIREMENTS = [
     "apache-beam>=2.75,<2.78",  # the pipelines and their runners
     "tensorflow>=2.21,<2.22",  # loads and runs SavedModels
     "tensorflow-transform>=1.21,<1.22",  # the preprocessing graph and its analysis
+    "tensorflow-metadata>=1.21,<1.22",  # a schema.pbtxt in the place of columns
     "pyarrow>=23,<26",  # batches, CSV, Parquet and file systems
     "numpy>=2.2,<2.5",  # tensors in, tensors out
     "deltalake>=1.6,<1.7",  # the table predictions are published to

@@ -115,7 +115,9 @@ class Job(Model):
     folder: str = Field("", exclude=True, description="")
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="the job's name")
     source: Source = Field(description="the night's input")
-    columns: dict[str, Column] = Field(min_length=1, description="the contract: what a row must be")
+    columns: dict[str, Column] = Field(
+        min_length=1, description="the contract: what a row must be; or the path of a `schema.pbtxt` that says it"
+    )
     key: Key | None = Field(None, description="the column or columns that name a row; lookup needs it")
     transform: Transform | None = Field(
         None, description="the TensorFlow Transform graph; without it the columns feed the signature"

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 from .errors import JobError, UsageError
 from .job import Job
 from .job_rules import broken_rules
+from .layout import resolve
+from .schema_pbtxt import read_schema
 from .yaml_lines import Document, Path, parse_value, read_yaml
 
 SOURCES = ("json", "parquet", "avro", "tfrecord", "bigquery", "iceberg", "kafka", "pubsub")
@@ -90,7 +92,10 @@ def parse_job(text: str, path: str, overrides: Sequence[str] = ()) -> Job:
     for override in overrides:
         document.overridden.add(_override(document.data, override))
     problems = list(_taken_out(document.data))
-    job, more = _validate(document.data, os.path.dirname(os.path.abspath(path)))
+    folder = os.path.dirname(os.path.abspath(path))
+    if unexpressed := list(_columns_of_schema(document.data, folder)):
+        raise _job_error([_placed(document, name, where, sentence) for where, sentence in [*problems, *unexpressed]])
+    job, more = _validate(document.data, folder)
     problems += more if job is None else broken_rules(job)
     if problems or job is None:
         raise _job_error([_placed(document, name, where, sentence) for where, sentence in problems])
@@ -148,6 +153,19 @@ def _taken_out(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
             del data[name]
         else:
             yield from _taken_out(data[name], here)
+
+
+def _columns_of_schema(data: Any, folder: str) -> Iterator[tuple[Path, str]]:
+    """Puts the columns of a TensorFlow Metadata schema in the place of its path; says what no column can express."""
+    file, training = data.get("columns"), data.get("training")
+    if not isinstance(file, str):
+        return
+    labels = training.get("columns") if isinstance(training, dict) else None
+    try:
+        data["columns"], problems = read_schema(resolve(folder, file), labels if isinstance(labels, dict) else ())
+    except ValueError as error:
+        problems = [str(error)]
+    yield from ((("columns",), f"columns: {file}: {problem}") for problem in problems)
 
 
 def _validate(data: Any, folder: str) -> tuple[Job | None, list[tuple[Path, str]]]:

@@ -14,10 +14,12 @@ from ..models.scoring import Scoring
 from ..schemas.batch import Batch
 from ..schemas.plan import Plan, load_plan
 from ..schemas.split import Split
+from ..transforms.carry import Carry
 from ..transforms.merge import Merge
 from ..transforms.postprocess import Postprocess
 from ..transforms.publish import Publish
 from ..transforms.read import Read
+from ..transforms.replayed import scored_splits
 from ..transforms.stage import Stage
 from ..transforms.validate import Validate
 
@@ -44,6 +46,8 @@ def build(pipeline: beam.Pipeline, plan: Plan, scoring: Scoring, raise_refusal: 
     )
     scored = score(splits, plan, scoring)
     staged = scored | Stage(plan.path)
+    if plan.replay:
+        staged = (staged, staged | Carry(plan.path)) | "Scored and carried" >> beam.Flatten()
     return staged | Merge(plan.path) | Publish(plan.path, raise_refusal)
 
 
@@ -60,8 +64,8 @@ def score(splits: beam.PCollection[Split], plan: Plan, scoring: Scoring) -> beam
 
 
 def splits_of(plan_path: str) -> Iterator[Split]:
-    """The splits of a stored plan."""
-    yield from load_plan(plan_path).splits
+    """The splits of a stored plan that are to be scored."""
+    yield from scored_splits(load_plan(plan_path))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

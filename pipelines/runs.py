@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .. import storage
 from ..schemas.job import Job
 from ..schemas.layout import layout
-from ..schemas.manifest import Manifest
+from ..schemas.manifest import NOTHING_RECOVERED, Manifest
 from ..transforms.tables import delta
 
 
@@ -43,5 +43,6 @@ def manifests_of(job: Job, date: str | None = None) -> Iterator[Manifest]:
 
 def newest(job: Job, date: str | None = None) -> Manifest | None:
     """The newest launch that counted rows, published or refused; of the greatest date when none is named."""
-    counted = [m for m in manifests_of(job, date) if m.status in ("published", "refused", "superseded")]
+    ended = [m for m in manifests_of(job, date) if m.status in ("published", "refused", "superseded")]
+    counted = [m for m in ended if m.reason != NOTHING_RECOVERED]  # such a replay has no rejects of its own
     return max(counted, key=lambda m: (m.date, m.launch), default=None)

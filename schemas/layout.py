@@ -72,6 +72,10 @@ class Layout:
         """The manifest of one launch."""
         return os.path.join(self.runs(date), f"{attempt:04d}-{score_id}-{launch}.json")
 
+    def kept_plan(self, date: str, run_id: str) -> str:
+        """The plan of a run that turned rows away, kept for their replay."""
+        return os.path.join(self.state, "plans", date, f"{run_id}.json")
+
     def staging(self, score_id: str) -> str:
         """Folder of everything scored under one score_id."""
         return os.path.join(self.state, "staging", score_id)
@@ -83,6 +87,10 @@ class Layout:
     def plan(self, score_id: str, launch: str) -> str:
         """The plan of one launch, as its workers read it."""
         return os.path.join(self.staging(score_id), f"plan-{launch}.json")
+
+    def records(self, score_id: str, split_id: str) -> str:
+        """The rejects that one split of a replay scores again."""
+        return os.path.join(self.staging(score_id), f"{split_id}-records.arrow")
 
     def cells(self, score_id: str, run_id: str) -> str:
         """The plan of the cells of one publication."""

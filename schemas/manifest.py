@@ -20,6 +20,9 @@ EXIT_CODES: dict[str, int] = {
     "failed": 1,
 }
 
+NOTHING_RECOVERED = "nothing_recovered"
+"""Reason of a replay that changes nothing, after a run that was refused."""
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -45,6 +48,8 @@ class Manifest:
       files: published files, relative to the table.
       seconds: wall time from planning to the manifest.
       ancestors: score_ids a replay builds on.
+      parent: run_id of the run whose rejects were replayed; empty for a run that is no replay.
+      replayed: counts of a replay: read and predicted are the parent's; read = predicted + recovered + still_rejected.
       resolved: the job as it was read, overrides and variables filled in.
       versions: releases of Highbeam and of what it stands on.
     """
@@ -68,6 +73,8 @@ class Manifest:
     files: tuple[str, ...] = ()
     seconds: float = 0.0
     ancestors: tuple[str, ...] = ()
+    parent: str = ""
+    replayed: dict[str, int] = field(default_factory=dict)
     resolved: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -90,6 +97,8 @@ class Manifest:
 
 def manifest_of(plan: Plan, status: Status, **more: Any) -> Manifest:
     """The manifest of a plan's launch; `more` are its counts and reasons."""
+    if plan.replay and "predicted" in more:
+        more["replayed"] = plan.replay.counts(more["predicted"], more["rejected"])
     return Manifest(
         run_id=plan.run_id,
         job=plan.job.name,
@@ -102,6 +111,8 @@ def manifest_of(plan: Plan, status: Status, **more: Any) -> Manifest:
         output=plan.layout.table,
         splits=len(plan.splits),
         seconds=round(time.time() - plan.started, 3),
+        ancestors=plan.replay.ancestors if plan.replay else (),
+        parent=plan.replay.parent if plan.replay else "",
         resolved=dump_job(plan.job),
         versions=dict(plan.versions),
         **more,

@@ -12,6 +12,7 @@ from typing import Any
 from .. import storage
 from .job import Job
 from .layout import Layout, layout
+from .replay import Replay
 from .split import Split
 
 SCORING_FORMAT = 1
@@ -32,6 +33,8 @@ class Plan:
       model: name, version, path and digest of the model, and of its transform graph.
       published: run_id of what the partition held at planning, or None.
       started: seconds since the epoch, for the manifest's `seconds` alone.
+      versions: releases, for the manifest alone.
+      replay: the run that this one replays, or None.
     """
 
     job: Job
@@ -44,6 +47,7 @@ class Plan:
     published: str | None = None
     started: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
+    replay: Replay | None = None
 
     @property
     def run_id(self) -> str:
@@ -69,9 +73,20 @@ class Plan:
         """Where the staged object of a split lies."""
         return self.layout.staged(self.score_id, self.splits[number].id)
 
+    @property
+    def kept(self) -> str:
+        """Where this plan is kept for those who replay its rejects."""
+        return self.layout.kept_plan(self.date, self.run_id)
+
+    @property
+    def inputs(self) -> tuple[Split, ...]:
+        """The splits of the files that rows and rejects name; a replay's own splits are others."""
+        return self.replay.inputs if self.replay else self.splits
+
     def to_json(self) -> bytes:
         """The plan as workers read it."""
         plain = {**self.__dict__, "job": dump_job(self.job), "folder": self.job.folder}
+        plain["replay"] = self.replay.to_plain() if self.replay else None
         return json.dumps({**plain, "splits": [asdict(split) for split in self.splits]}).encode()
 
     @classmethod
@@ -80,7 +95,8 @@ class Plan:
         stored = json.loads(data)
         job = Job.model_validate(stored.pop("job")).model_copy(update={"folder": stored.pop("folder")})
         splits = tuple(Split(**{**split, "header": tuple(split["header"])}) for split in stored.pop("splits"))
-        return cls(job=job, splits=splits, **stored)
+        replay = stored.pop("replay", None)
+        return cls(job=job, splits=splits, replay=Replay.from_plain(replay) if replay else None, **stored)
 
 
 @lru_cache(maxsize=4)

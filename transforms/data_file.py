@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .. import storage
 from ..schemas.plan import Plan
+from .origin import names_of, origin_columns
 from .published import PARTITION, published_schema
 from .staged import SPLIT
 from .tables.delta import ROW_GROUP_ROWS
@@ -50,27 +50,22 @@ def write_data_file(rows: pa.Table, plan: Plan, number: int) -> tuple[str, int]:
 
 def _publishable(rows: pa.Table, plan: Plan) -> pa.Table:
     """Adds the columns that tell where a prediction came from, each distinct text once."""
-    added: Mapping[str, pa.Array] = {
-        "_run_id": _constant(plan.run_id, rows.num_rows),
-        "_model_version": _constant(str(plan.model["version"]), rows.num_rows),
-        "_file": _files(rows[SPLIT].combine_chunks(), plan),
-    }
+    added = origin_columns(rows, plan) if plan.replay else _one_origin(rows, plan)
     names = [name for name in published_schema(plan.job).names if name != PARTITION]
     return pa.table([added[name] if name in added else rows[name] for name in names], names)
 
 
+def _one_origin(rows: pa.Table, plan: Plan) -> Mapping[str, pa.Array]:
+    """Run, model and file of rows that one run has made."""
+    return {
+        "_run_id": _constant(plan.run_id, rows.num_rows),
+        "_model_version": _constant(str(plan.model["version"]), rows.num_rows),
+        "_file": names_of(rows[SPLIT].to_numpy(), [split.file for split in plan.splits]),
+    }
+
+
 def _constant(text: str, rows: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), rows), [text])
-
-
-def _files(splits: pa.Array, plan: Plan) -> pa.Array:
-    """The file of each row; a dictionary of the files in this range alone, so that the bytes depend on nothing else."""
-    present = np.flatnonzero(np.bincount(splits.to_numpy(), minlength=len(plan.splits)))
-    names = sorted({plan.splits[number].file for number in present})
-    place = np.zeros(len(plan.splits), np.int32)
-    for number in present:
-        place[number] = names.index(plan.splits[number].file)
-    return pa.DictionaryArray.from_arrays(pa.array(place[splits.to_numpy()]), pa.array(names, pa.string()))
 
 
 def _stored(schema: pa.Schema, plan: Plan) -> pa.Schema:

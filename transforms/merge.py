@@ -12,17 +12,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import storage
-from ..schemas.batch import OFFSET
+from ..schemas.batch import OFFSET, concat_rejected
 from ..schemas.keys import key_text
 from ..schemas.order import rows_before
 from ..schemas.plan import Plan, load_plan
-from ..schemas.rejected import EMPTY, rejects
+from ..schemas.rejected import rejects
 from .cells import Cells, merge_cell, plan_cells
 from .data_file import write_data_file
 from .formats.choose import format_of
 from .published import ORIGIN, PARTITION, published_schema
 from .ranges import Ranges, order_columns, plan_ranges, take_range
 from .raw import fill_raw
+from .replayed import duplicates_as_rejects, recovers_nothing
 from .staged import SPLIT, is_staged
 
 SHOWN_DUPLICATES = 10
@@ -108,17 +109,19 @@ def _count(rows: pa.Table) -> dict[str, int]:
 
 def _as_rejects(rows: pa.Table, plan: Plan) -> pa.RecordBatch:
     """Duplicates as rejects, split by split, with their raw bytes."""
+    text = "an earlier row of this night has the same key"
+    if plan.replay:
+        return concat_rejected(list(duplicates_as_rejects(rows, plan, text)))
     parts = []
     for number in rows[SPLIT].unique().to_pylist():
         split = plan.splits[number]
         mine = rows.filter(pc.equal(rows[SPLIT], number)).combine_chunks().to_batches()[0]
-        text = "an earlier row of this night has the same key"
         part = rejects(split.file, mine[OFFSET], "merge", "duplicate_key", text, key_text(mine, plan.job.contract.key))
         part = part.sort_by("offset")
         source = plan.job.source
         limit = source.max_record_bytes
         parts.append(fill_raw(part, split, format_of(source), limit) if plan.job.rejects.keep_raw else part)
-    return pa.Table.from_batches(parts).combine_chunks().to_batches()[0] if parts else EMPTY
+    return concat_rejected(parts)
 
 
 def _encode_report(report: Report, rejected: pa.RecordBatch) -> pa.Buffer:
@@ -173,7 +176,9 @@ class Merge(beam.PTransform):
 def _store_cells(plan_path: str, _staged: Iterable[str]) -> Iterator[int]:
     plan = load_plan(plan_path)
     paths = [plan.staged(number) for number in range(len(plan.splits))]
-    cells = plan_cells(paths, order_columns(plan.job.contract))
+    if recovers_nothing(plan):
+        return
+    cells = plan_cells(paths, order_columns(plan.job.contract, plan.replay is not None))
     storage.put(plan.layout.cells(plan.score_id, plan.run_id), cells.to_json())
     yield from range(len(cells))
 
@@ -189,10 +194,12 @@ def _merge_cell(number: int, plan_path: str) -> str:
 
 def _store_ranges(plan_path: str, _merged: Iterable[str]) -> Iterator[int]:
     plan = load_plan(plan_path)
+    if recovers_nothing(plan):
+        return
     cells = _cells(plan)
     paths = [plan.layout.cell(plan.score_id, plan.run_id, number) for number in range(len(cells))]
     paths = paths or [plan.staged(number) for number in range(len(plan.splits))]
-    ranges = plan_ranges(paths, order_columns(plan.job.contract))
+    ranges = plan_ranges(paths, order_columns(plan.job.contract, plan.replay is not None))
     storage.put(plan.layout.ranges(plan.score_id, plan.run_id), ranges.to_json())
     yield from range(len(ranges))
 

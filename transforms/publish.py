@@ -10,10 +10,12 @@ import apache_beam as beam
 
 from .. import storage
 from ..schemas.errors import Refused, Superseded
-from ..schemas.manifest import Manifest, Status, manifest_of
+from ..schemas.manifest import NOTHING_RECOVERED, Manifest, Status, manifest_of
 from ..schemas.plan import Plan, load_plan
 from .published import published_schema
 from .reconcile import Tally, reconcile, staged_rejects
+from .replayed import recovers_nothing, scored_splits
+from .staged import add_reasons, count_reasons
 from .tables import delta, rejects
 
 
@@ -57,7 +59,13 @@ def publish(plan_path: str, report_paths: Iterable[str], raise_refusal: bool = F
       Refused: if asked to.
     """
     plan, paths = load_plan(plan_path), sorted(report_paths)
+    if recovers_nothing(plan):
+        return _keep(plan)
     tally = reconcile(plan, paths)
+    if plan.replay and not tally.taken_from(scored_splits(plan)) and not tally.problem:
+        return _keep(plan)
+    if tally.rejected:
+        storage.put(plan.kept, plan.to_json())
     rejects.write(plan.layout.rejects, plan.date, plan.run_id, staged_rejects(plan, paths))
     problem = tally.problem
     if problem is None:
@@ -69,6 +77,25 @@ def publish(plan_path: str, report_paths: Iterable[str], raise_refusal: bool = F
     storage.create(plan.manifest, manifest.to_json())
     if problem and raise_refusal:
         raise problem
+    return plan.manifest
+
+
+def _keep(plan: Plan) -> str:
+    """Ends a replay that recovers nothing: table and rejects stay as they are.
+
+    Returns:
+      The manifest's path.
+    """
+    assert plan.replay is not None
+    parent, date = plan.replay.parent, plan.date
+    by = add_reasons([count_reasons(batch) for batch in rejects.read(plan.layout.rejects, date, parent)])
+    gone = plan.replay.read - plan.replay.predicted
+    said = f"none of the {gone:,} rejected rows of run {parent} was recovered; nothing was published"
+    counts: dict[str, Any] = {"read": plan.replay.read, "predicted": plan.replay.predicted, "rejected": gone}
+    status: Status = "already_published" if plan.replay.published else "refused"
+    reason = "" if plan.replay.published else NOTHING_RECOVERED
+    manifest = manifest_of(plan, status, reason=reason, message=said, rejected_by=by, **counts)
+    storage.create(plan.manifest, manifest.to_json())
     return plan.manifest
 
 

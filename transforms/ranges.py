@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from ..schemas.batch import OFFSET
 from ..schemas.contract import Contract
 from ..schemas.order import count_before, rows_before, sort_rows
+from ..schemas.replay import INPUT
 from .staged import SPLIT, WEIGHT, Staged
 
 RANGE_ROWS = 1 << 20
@@ -64,11 +65,16 @@ class Ranges:
         return cls(cuts, parts, tuple(stored["sources"]))
 
 
-def order_columns(contract: Contract) -> list[str]:
-    """The columns that decide in which range a row falls."""
+def order_columns(contract: Contract, replayed: bool = False) -> list[str]:
+    """The columns that decide in which range a row falls.
+
+    Args:
+      contract: the key.
+      replayed: whether the rows of one file come from several sources, and the file stands for the order instead.
+    """
     if contract.duplicates != "keep":
         return list(contract.key)
-    return [*contract.key, SPLIT, OFFSET]
+    return [*contract.key, INPUT if replayed else SPLIT, OFFSET]
 
 
 def plan_ranges(paths: Sequence[str], order: Sequence[str], rows_each: int = RANGE_ROWS, wide: int = 1) -> Ranges:
@@ -176,7 +182,7 @@ def take_range(ranges: Ranges, number: int, contract: Contract, among: range | N
       The rows in the order of publication, with `_split`: their split's position in the plan. None if there is no
       source at all.
     """
-    order = order_columns(contract)
+    order = ranges.cuts.column_names
     low = ranges.cuts.slice(number - 1, 1) if number else None
     high = ranges.cuts.slice(number, 1) if number < ranges.cuts.num_rows else None
     wanted = [part for part in ranges.parts[number] if among is None or part[0] in among]
@@ -184,7 +190,12 @@ def take_range(ranges: Ranges, number: int, contract: Contract, among: range | N
         wanted = [(0, 0, 0)]  # no rows, but their schema
     parts = [_part(ranges.sources[source], source, first, end) for source, first, end in wanted]
     cut = [_between(rows, low, high, order) for rows in parts]
-    return sort_rows(pa.concat_tables(cut), contract.key) if cut else None
+    return _sorted(pa.concat_tables(cut), contract.key) if cut else None
+
+
+def _sorted(rows: pa.Table, key: Sequence[str]) -> pa.Table:
+    """Rows in the order of publication; sources follow each other in it, but for those of a replay."""
+    return sort_rows(rows, [*key, INPUT, OFFSET] if INPUT in rows.column_names else key)
 
 
 def _part(path: str, source: int, first: int, end: int) -> pa.Table:

@@ -17,6 +17,7 @@ from ..schemas.plan import Plan, load_plan
 from ..schemas.split import Split
 from . import coder as _  # noqa: F401 - registers the coders
 from .formats.choose import format_of
+from .replay_records import read_again
 from .staged import is_staged
 
 
@@ -57,6 +58,8 @@ class _Read(beam.DoFn):
 
 def read_split(split: Split, plan: Plan) -> Iterator[Batch]:
     """Reads one split by the source's format; no more than its `limit` of records, if it has one."""
+    if plan.replay:
+        return read_again(split, plan)
     source = plan.job.source
     batches = format_of(source).read(split, plan.job.contract, source.max_record_bytes)
     return batches if split.limit is None else _first(batches, split.limit)

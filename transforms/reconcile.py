@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from .. import storage
 from ..schemas.errors import Refused
 from ..schemas.plan import Plan
+from ..schemas.split import Split
 from .merge import Report, read_report
 from .staged import Footer, Staged, add_reasons, count_reasons
 
@@ -37,6 +38,10 @@ class Tally:
     rejected_by: Reasons
     files: tuple[Report, ...]
     problem: Refused | None = None
+
+    def taken_from(self, splits: Sequence[Split]) -> int:
+        """Rows in the data files that came from some splits."""
+        return sum(report.taken.get(str(split.number), 0) for report in self.files for split in splits)
 
 
 def reconcile(plan: Plan, report_paths: Sequence[str]) -> Tally:
@@ -116,6 +121,12 @@ def _unconserved(plan: Plan, tally: Tally, footers: Sequence[Footer | None]) -> 
     if missing := [plan.splits[i].file for i, footer in enumerate(footers) if footer is None]:
         yield Refused(f"{len(missing)} splits were never staged, the first of {missing[0]}; run again", "unconserved")
         return
+    if plan.replay and tally.read != plan.replay.read:
+        yield Refused(
+            f"{plan.replay.read:,} records were read, but {tally.read:,} are carried over or scored again; "
+            "report this as a bug",
+            "unconserved",
+        )
     taken: Counter[str] = Counter()
     for report in tally.files:
         taken.update(report.taken)

@@ -11,11 +11,13 @@ import pyarrow as pa
 from .. import storage
 from ..schemas.batch import Batch, concat_rejected
 from ..schemas.errors import Unconserved
-from ..schemas.plan import load_plan
+from ..schemas.plan import Plan, load_plan
 from . import coder as _  # noqa: F401 - registers the coders
 from .formats.base import Format
 from .formats.choose import format_of
+from .origin import Origin, with_origin
 from .raw import fill_raw
+from .replay_records import fill_again, records_of
 from .staged import encode_staged
 
 
@@ -62,6 +64,8 @@ class _Stage(beam.DoFn):
 
     def _encode(self, batches: list[Batch]) -> pa.Buffer:
         job = self._plan.job
+        if self._plan.replay:
+            return stage_again(batches, self._plan)
         limit = job.source.max_record_bytes if job.rejects.keep_raw else None
         return stage(batches, job.contract.key, format_of(job.source), limit)
 
@@ -78,13 +82,30 @@ def stage(batches: Sequence[Batch], key: Sequence[str], format: Format, max_raw:
     Raises:
       Unconserved: when a Batch is missing or out of place.
     """
+    rows, rejected, read = _whole(batches)
+    if rejected.num_rows and max_raw is not None:
+        rejected = fill_raw(rejected, batches[0].split, format, max_raw)
+    return encode_staged(rows, rejected, read, key, batches[0].split.number)
+
+
+def stage_again(batches: Sequence[Batch], plan: Plan) -> pa.Buffer:
+    """Makes the staged object of one split of a replay; its rejects get the bytes that were scored.
+
+    Args:
+      batches: all Batches of the split, in order.
+      plan: of the replay.
+    """
+    rows, rejected, read = _whole(batches)
+    split = batches[0].split
+    rows = with_origin(rows, plan, Origin(split.file, str(plan.model["version"])))
+    rejected = fill_again(rejected, records_of(split, plan))
+    return encode_staged(rows, rejected, read, plan.job.contract.key, split.number)
+
+
+def _whole(batches: Sequence[Batch]) -> tuple[pa.Table, pa.RecordBatch, int]:
+    """Rows and rejects of a whole split, by offset, and how many records it has."""
     if [batch.index for batch in batches] != list(range(len(batches))):
         raise Unconserved(f"{batches[0].split.file}: batches came as {[batch.index for batch in batches]}")
     rejected = concat_rejected([batch.rejected for batch in batches])
-    if rejected.num_rows:
-        rejected = rejected.sort_by("offset")
-        if max_raw is not None:
-            rejected = fill_raw(rejected, batches[0].split, format, max_raw)
     rows = pa.Table.from_batches([batch.rows for batch in batches])
-    read = sum(batch.read for batch in batches)
-    return encode_staged(rows, rejected, read, key, batches[0].split.number)
+    return rows, rejected.sort_by("offset"), sum(batch.read for batch in batches)

@@ -24,6 +24,7 @@ import pyarrow as pa
 from .. import storage
 from ..schemas.batch import OFFSET
 from ..schemas.order import sort_rows
+from ..schemas.replay import INPUT
 
 BATCH_ROWS = 8192
 WEIGHT = "_rows"
@@ -115,7 +116,7 @@ def sketch(rows: pa.Table, key: Sequence[str], starts: Sequence[int]) -> pa.Tabl
     counts = np.diff([*starts, n]) if n else np.array([], np.int64)
     at = pa.array([*starts, n - 1] if n else [], pa.int64())
     weights = np.append(counts - counts // 2, 0) + np.append(0, counts // 2) if n else counts
-    names = [*key, OFFSET, *({SPLIT} & set(rows.column_names))]
+    names = [*key, OFFSET, *(name for name in (SPLIT, INPUT) if name in rows.column_names)]
     return rows.select(names).take(at).append_column(WEIGHT, pa.array(weights, pa.int64()))
 
 

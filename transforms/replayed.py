@@ -1,0 +1,103 @@
+"""What a replay came to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..schemas.batch import OFFSET
+from ..schemas.errors import Refused, Unconserved
+from ..schemas.job import Job
+from ..schemas.keys import key_text
+from ..schemas.plan import Plan
+from ..schemas.rejected import rejects
+from ..schemas.replay import INPUT, split_of
+from ..schemas.split import Split
+from .formats.choose import format_of
+from .raw import fill_raw
+from .replay_records import fill_again, records_of
+from .staged import SPLIT, Staged
+
+
+def scored_splits(plan: Plan) -> tuple[Split, ...]:
+    """The splits of a replay that are scored again; all of another run."""
+    return plan.splits[plan.replay.carried if plan.replay else 0 :]
+
+
+def recovers_nothing(plan: Plan) -> bool:
+    """Whether a run is a replay of which every reject is rejected again; false while some are not staged."""
+    if plan.replay is None:
+        return False
+    try:
+        return not any(_rows(plan.staged(split.number)) for split in scored_splits(plan))
+    except FileNotFoundError:
+        return False
+
+
+def _rows(path: str) -> int:
+    with Staged(path) as staged:
+        return staged.footer.rows
+
+
+def duplicates_as_rejects(rows: pa.Table, plan: Plan, message: str) -> Iterator[pa.RecordBatch]:
+    """Rows that a merge turns away as rejects, file by file, with their raw bytes where they can still be read."""
+    assert plan.replay is not None
+    for source, place in _pairs(rows):
+        mask = pc.and_(pc.equal(rows[SPLIT], source), pc.equal(rows[INPUT], place))
+        mine = rows.filter(mask).combine_chunks().to_batches()[0]
+        file = plan.replay.files[place]
+        keys = key_text(mine, plan.job.contract.key)
+        part = rejects(file, mine[OFFSET], "merge", "duplicate_key", message, keys).sort_by("offset")
+        yield _with_raw(part, plan.splits[source], plan) if plan.job.rejects.keep_raw else part
+
+
+def _pairs(rows: pa.Table) -> list[tuple[int, int]]:
+    """Which sources and files rows are of."""
+    pairs = rows.select([SPLIT, INPUT]).group_by([SPLIT, INPUT], use_threads=False).aggregate([]).to_pylist()
+    return sorted((pair[SPLIT], pair[INPUT]) for pair in pairs)
+
+
+def _with_raw(rejected: pa.RecordBatch, source: Split, plan: Plan) -> pa.RecordBatch:
+    """Raw bytes from what was scored again; else from the file itself, if it is still the same."""
+    assert plan.replay is not None
+    if source.number >= plan.replay.carried:
+        return fill_again(rejected, records_of(source, plan))
+    return reread(rejected, plan.replay.inputs, plan.job)[0]
+
+
+def reread(rejected: pa.RecordBatch, inputs: Sequence[Split], job: Job) -> tuple[pa.RecordBatch, pa.Array]:
+    """Reads the bytes of rejects of one file from the file, as far as it is the one that was read at first.
+
+    Args:
+      rejected: rejects of one file, by offset.
+      inputs: the splits that were read.
+      job: says how.
+
+    Returns:
+      (the same with `raw`, `length` and `truncated` where they could be read, bool[rejects] of where they could).
+    """
+    source = job.source
+    parts: list[pa.RecordBatch] = []
+    could: list[bool] = []
+    for split, part in by_split(rejected, inputs):
+        try:
+            parts.append(fill_raw(part, split, format_of(source), source.max_record_bytes))
+            could += [True] * part.num_rows
+        except (Refused, Unconserved):
+            parts.append(part)
+            could += [False] * part.num_rows
+    return pa.Table.from_batches(parts).combine_chunks().to_batches()[0], pa.array(could, pa.bool_())
+
+
+def by_split(rejected: pa.RecordBatch, inputs: Sequence[Split]) -> Iterator[tuple[Split, pa.RecordBatch]]:
+    """Rejects of one file, cut where its splits meet."""
+    file = rejected.column("file")[0].as_py()
+    mine = tuple(split for split in inputs if split.file == file)
+    splits = [split_of(mine, file, offset) for offset in rejected.column("offset").to_pylist()]
+    start = 0
+    for place in range(1, len(splits) + 1):
+        if place == len(splits) or splits[place] is not splits[start]:
+            yield splits[start], rejected.slice(start, place - start)
+            start = place

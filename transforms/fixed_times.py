@@ -1,4 +1,7 @@
-"""Texts of a fixed width, such as `04/07/2013 15:30`, rewritten as ISO 8601 for Arrow to read."""
+"""Texts of a fixed width, such as `04/07/2013 15:30`, rewritten as ISO 8601 for Arrow to read.
+
+Here an offset from UTC has the form `+0100`, and the name of a month three letters.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from .text_columns import bounds, content
-from .time_format import TimeFormat
+from .time_format import MONTHS, TimeFormat
 
-_ISO = b"0000-00-00T00:00:00"
-_PLACES = {"%Y": 0, "%m": 5, "%d": 8, "%H": 11, "%M": 14, "%S": 17}
+_ISO, _ZONE = b"0000-00-00T00:00:00", b"+0000"
+_PLACES = {"%Y": 0, "%m": 5, "%d": 8, "%H": 11, "%M": 14, "%S": 17, "%z": 19}
+_WIDTHS = {"%Y": 4, "%b": 3, "%z": 5}
 
 Cells = npt.NDArray[np.uint8]
 
@@ -33,9 +37,10 @@ def rewritten(texts: pa.Array, format: TimeFormat) -> pa.Array:
     if not width or not len(valid) or (np.diff(bounds(valid)) != width).any():
         raise pa.ArrowInvalid("not of a fixed width")
     cells = content(valid).reshape(-1, width)
-    iso = np.tile(np.frombuffer(_ISO, np.uint8), (len(valid), 1))
+    template = _ISO + _ZONE if "%z" in format.fixed else _ISO
+    iso = np.tile(np.frombuffer(template, np.uint8), (len(valid), 1))
     _copy_parts(cells, iso, format)
-    starts = np.arange(0, iso.size + 1, len(_ISO), dtype=np.int32)
+    starts = np.arange(0, iso.size + 1, len(template), dtype=np.int32)
     result = pa.StringArray.from_buffers(len(valid), pa.py_buffer(starts), pa.py_buffer(iso))
     if texts.null_count:
         missing = texts.is_null().to_numpy(zero_copy_only=False)
@@ -44,7 +49,7 @@ def rewritten(texts: pa.Array, format: TimeFormat) -> pa.Array:
 
 
 def _width(part: str) -> int:
-    return 4 if part == "%Y" else 2 if part[0] == "%" else len(part.encode())
+    return _WIDTHS.get(part, 2) if part[0] == "%" else len(part.encode())
 
 
 def _copy_parts(cells: Cells, iso: Cells, format: TimeFormat) -> None:
@@ -55,5 +60,25 @@ def _copy_parts(cells: Cells, iso: Cells, format: TimeFormat) -> None:
         if part in _PLACES:
             place = _PLACES[part]
             iso[:, place : place + _width(part)] = source
+        elif part == "%b":
+            iso[:, 5:7] = _numbers(source)
         elif (source != np.frombuffer(part.encode(), np.uint8)).any():
             raise pa.ArrowInvalid(f"not {part!r} everywhere")
+
+
+def _numbers(names: Cells) -> Cells:
+    """The two digits of months from their first three letters, in capitals or not."""
+    known = np.array([_code(np.frombuffer(name[:3].encode(), np.uint8)) for name in MONTHS])
+    order = np.argsort(known)
+    codes = _code(names)
+    place = np.minimum(np.searchsorted(known[order], codes), len(order) - 1)
+    if (known[order][place] != codes).any():
+        raise pa.ArrowInvalid("not the name of a month everywhere")
+    month = order[place] + 1
+    return np.stack([month // 10, month % 10], axis=1).astype(np.uint8) + ord("0")
+
+
+def _code(letters: Cells) -> npt.NDArray[np.int64]:
+    """Three letters as one number; only a letter becomes one when the bit of the small letters is set."""
+    small = (letters | 32).astype(np.int64)
+    return np.asarray(small[..., 0] << 16 | small[..., 1] << 8 | small[..., 2])

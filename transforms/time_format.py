@@ -75,8 +75,8 @@ def parse_format(text: str) -> TimeFormat:
 
 def _is_fixed(parts: list[str]) -> bool:
     """Whether a format has only parts of a fixed width, none of them without the next greater one."""
-    directives = sorted((part[1:] for part in parts if part[0] == "%"), key="YmdHMS".find)
-    return "".join(directives) in ("Ymd", "YmdH", "YmdHM", "YmdHMS")
+    directives = ["m" if part == "%b" else part[1:] for part in parts if part[0] == "%" and part != "%z"]
+    return "".join(sorted(directives, key="YmdHMS".find)) in ("Ymd", "YmdH", "YmdHM", "YmdHMS")
 
 
 def _part(part: str) -> str:

@@ -160,6 +160,7 @@ def utc(*parts: int) -> dt.datetime:
     return dt.datetime(*parts, tzinfo=dt.timezone.utc)  # type: ignore[misc,arg-type]
 
 
+WEB = {"type": "timestamp", "format": "%d/%b/%Y:%H:%M:%S %z"}
 NEW_YORK = {"type": "timestamp", "timezone": "America/New_York"}
 
 
@@ -194,6 +195,12 @@ NEW_YORK = {"type": "timestamp", "timezone": "America/New_York"}
         ({**NEW_YORK, "format": "%d/%m/%Y %H:%M"}, b"04-07-2013 15:30", "bad_value"),
         ({**NEW_YORK, "format": "%Y%m%d %H:%M:%S"}, b"20130704 24:00:00", "bad_value"),
         ({"type": "timestamp", "format": "%b %d %Y %I:%M %p %z"}, b"jul 4 2013 3:30 pm +0200", utc(2013, 7, 4, 13, 30)),
+        (WEB, b"10/Oct/2000:13:55:36 -0730", utc(2000, 10, 10, 21, 25, 36)),
+        (WEB, b"10/OCT/2000:13:55:36 +0100", utc(2000, 10, 10, 12, 55, 36)),
+        (WEB, b"10/Oct/2000:13:55:36 Z", utc(2000, 10, 10, 13, 55, 36)),
+        (WEB, b"10/Okt/2000:13:55:36 +0100", "bad_value"),
+        (WEB, b"31/Feb/2000:13:55:36 +0100", "bad_value"),
+        (WEB, b"10/Oct/2000:13:55:36 +2400", "bad_value"),
         ({"type": "timestamp", "format": "%A, %d %B %y %H:%M:%S.%f%z"}, b"Thursday, 4 July 13 15:30:00.25Z",
          utc(2013, 7, 4, 15, 30, 0, 250000)),
         ({"type": "timestamp", "format": "%Y-%j %R %z"}, b"2012-366 12:00 Z", utc(2012, 12, 31, 12)),
@@ -229,6 +236,7 @@ SPECS: list[dict[str, Any]] = [
     {**NEW_YORK, "format": "%Y-%m-%d %H:%M:%S"},
     {"type": "date"},
     {"type": "date", "format": "%d.%m.%Y"},
+    WEB,
 ]
 WRITTEN = st.builds(
     lambda time, form: time.strftime(form.replace("%Y", f"{time.year:04}")),
@@ -237,7 +245,8 @@ WRITTEN = st.builds(
 )
 _ZONE = r"(Z|[+-][0-2][0-9]:?([0-6][0-9])?)?"
 _TIME = rf"([T ][0-2][0-9](:[0-6][0-9](:[0-6][0-9](\.[0-9]{{1,7}})?)?)?{_ZONE})?"
-NEARLY = st.from_regex(rf"\A(0[01]|20)[0-9]{{2}}-[01][0-9]-[0-3][0-9]{_TIME}\Z")
+_WEB = r"[0-3][0-9]/(?i:Jan|feb|OCT|dec|Okt)/[0-9]{4}:[0-2][0-9]:[0-6][0-9]:[0-6][0-9] [+-][0-2][0-9][0-6][0-9]"
+NEARLY = st.from_regex(rf"\A(0[01]|20)[0-9]{{2}}-[01][0-9]-[0-3][0-9]{_TIME}\Z") | st.from_regex(rf"\A{_WEB}\Z")
 
 
 @settings(max_examples=300)
@@ -259,6 +268,12 @@ def test_one_by_one_agrees_with_all_at_once(spec: dict[str, Any], texts: list[by
             assert (sound, times.values[0]) == (True, at_once), text
         elif sound:  # only what Arrow does not read at once for its form
             assert "format" in spec or (spec["type"] == "timestamp" and "timezone" in spec), text
+
+
+def test_every_month_is_known_by_its_first_three_letters() -> None:
+    texts = pa.array([f"01/{dt.date(2001, month, 1):%b}/2001:00:00:00 +0000" for month in range(1, 13)])
+    times = convert_times._at_once(texts, Column.model_validate(WEB))
+    assert [time.month for time in times.to_pylist()] == list(range(1, 13))
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,18 @@ import pyarrow as pa
 from ... import storage
 from ...schemas.batch import Batch
 from ...schemas.contract import Contract
+from ...schemas.errors import UsageError
 from ...schemas.sources import Log
 from ...schemas.split import Split
+from ..decompress import MAGIC, decompressed
 from ..verdict import Rows
 from .lines import LineReader, laid_lines, raw_lines, read_lines
 from .log_parser import LogParser, timed
 from .log_patterns import LinePattern, line_pattern, pattern_problem
 from .text import compression_of, cut_text, unreadable
+
+_WIDE = (b"\xff\xfe", b"\xfe\xff")
+_LOOK = 64
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class LogFormat:
         if not file.size:
             return
         compression = compression_of(file.path, self.options.compression)
+        check_text(file.path, compression)
         whole = Split(0, file.path, name, file.size, file.mark, 0, None, compression)
         yield from cut_text(whole, split_size)
 
@@ -65,6 +71,24 @@ class LogFormat:
 
     def _parser(self, contract: Contract) -> LogParser:
         return LogParser(line_pattern(self.options), self.options.nulls, contract)
+
+
+def check_text(path: str, compression: str | None) -> None:
+    """Looks at how a file begins.
+
+    Raises:
+      UsageError: when it is no text of single bytes.
+    """
+    try:
+        with storage.open_input(path) as file:
+            start = decompressed(file, compression).read(_LOOK)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from error
+    if start.startswith(_WIDE):
+        raise UsageError(f"{path}: is UTF-16; Highbeam reads UTF-8, so convert it, for example with iconv")
+    found = next((name for magic, name in MAGIC.items() if start.startswith(magic)), None)
+    if found and not start.isascii():
+        raise UsageError(f"{path}: is {found}; write compression: {found}")
 
 
 def lacking(line: LinePattern, contract: Contract) -> Iterator[str]:

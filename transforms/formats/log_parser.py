@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,8 @@ from ..text_columns import without
 from ..verdict import Mask, Rows, Verdict, as_mask
 from .lines import missing
 from .log_patterns import LinePattern, group_names, only, whole
+
+_BOM = b"\xef\xbb\xbf"
 
 
 class LogParser:
@@ -38,7 +41,7 @@ class LogParser:
 
     def typed(self, records: Records, rows: Rows, verdict: Verdict) -> list[pa.Array]:
         """Parses all at once. Arguments and result as for `Parser`; whatever is wrong, the verdict hears of it."""
-        fields, matched = take_apart(record_bytes(records, rows), self._line, self._fields)
+        fields, matched = take_apart(record_bytes(without_marks(records), rows), self._line, self._fields)
         if not matched.all():
             verdict.blame(np.flatnonzero(~matched), "no_match", f"the line does not match {self._line.title}")
         texts = {name: self._without_nulls(text) for name, text in fields.items()}
@@ -59,6 +62,17 @@ class LogParser:
     def _without_nulls(self, text: pa.Array) -> pa.Array:
         null = as_mask(pc.is_in(text, value_set=self._nulls))
         return without(text.view(pa.string()), null).view(pa.binary())
+
+
+def without_marks(records: Records) -> Records:
+    """The same records, without the byte order mark that some begin with: that of a file, or of one put behind it."""
+    if _BOM not in records.data:
+        return records
+    text = np.frombuffer(records.data, np.uint8)
+    last = len(text) - 1
+    marked = np.all([text[np.minimum(records.starts + at, last)] == byte for at, byte in enumerate(_BOM)], axis=0)
+    marked &= records.ends - records.starts >= len(_BOM)
+    return replace(records, starts=records.starts + len(_BOM) * marked)
 
 
 def timed(line: LinePattern, contract: Contract) -> dict[str, Column]:

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from highbeam.transforms.formats.log_patterns import FORMATS, group_names, only, whole
+
+EMPTY = pa.array([], pa.binary())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names", "bare"),
+    [
+        (r"(?P<a>.)(b)(?:c)(?i:d)", ("a",), r"(?:.)(?:b)(?:c)(?i:d)"),
+        (r"(?<a>.)(?P<b>(?P<c>x)?)", ("a", "b", "c"), r"(?:.)(?:(?:x)?)"),
+        (r"\((?P<a>.)\\(b)", ("a",), r"\((?:.)\\(?:b)"),
+        (r"[(](?P<a>[]()]+)[^](][[:alpha:](][\](]", ("a",), r"[(](?:[]()]+)[^](][[:alpha:](][\](]"),
+        (r"\Q(?P<no>.)[\E(?P<a>.)\Q(", ("a",), r"\Q(?P<no>.)[\E(?:.)\Q("),
+        (r"\pL\p{Greek}\x{28}(?P<a>.)", ("a",), r"\pL\p{Greek}\x{28}(?:.)"),
+    ],
+)
+def test_groups_are_found_and_left_out_where_re2_sees_them(pattern: str, names: tuple[str, ...], bare: str) -> None:
+    assert group_names(pattern) == names
+    assert only(pattern, ()) == bare
+    pc.match_substring_regex(pa.array([b"x"]), bare)
+    for kept in ({*names}, {names[-1]}):
+        found = pc.extract_regex(EMPTY, whole(only(pattern, kept))).type
+        assert [field.name for field in found] == [name for name in names if name in kept]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_groups_of_a_format_are_captured_each_once_whatever_is_wanted(name: str) -> None:
+    line = FORMATS[name]
+    for wanted in (line.groups, line.groups[::2], line.groups[:1]):
+        found = [field.name for pattern in line.passes(wanted) for field in pc.extract_regex(EMPTY, pattern).type]
+        assert found == list(wanted)
+    assert line.passes(()) == []
+
+
+def test_fields_stand_in_the_order_of_the_line() -> None:
+    assert FORMATS["common"].fields == (
+        "host", "ident", "user", "time", "request", "method", "path", "protocol", "status", "bytes",
+    )  # fmt: skip
+    assert FORMATS["combined"].fields == (*FORMATS["common"].fields, "referer", "user_agent")

@@ -149,10 +149,11 @@ def make_plan(job: Job, date: str, beam_flags: Sequence[str] = ()) -> tuple[Plan
     """
     started = time.time()
     splits, settled = look(job, date, beam_flags)
-    return _plan(settled, date, tuple(splits), started), settled.scoring
+    return plan_of(settled, date, tuple(splits), started), settled.scoring
 
 
-def _plan(settled: Settled, date: str, splits: tuple[Split, ...], started: float) -> Plan:
+def plan_of(settled: Settled, date: str, splits: tuple[Split, ...], started: float) -> Plan:
+    """The plan of a run over some splits; `started` is when planning began, in seconds since the epoch."""
     job, model = settled.job, settled.model
     digests = {
         "model": model.digest,

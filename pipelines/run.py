@@ -15,20 +15,19 @@ from .. import storage
 from ..models.handler import one_core_a_call
 from ..models.scoring import Scoring
 from ..schemas.dates import resolve_date
-from ..schemas.errors import Refused, UsageError
+from ..schemas.errors import UsageError
 from ..schemas.job import Job
 from ..schemas.layout import layout
-from ..schemas.manifest import Manifest, Status, manifest_of
+from ..schemas.manifest import NOTHING_RECOVERED, Manifest, Status, manifest_of
 from ..schemas.plan import Plan
-from ..transforms.staged import add_reasons, count_reasons
-from ..transforms.tables import delta, rejects
+from ..transforms.tables import delta
 from .beam_options import LOCAL, pipeline_options, runner_of
 from .dry_run import first_records, in_temporary_folder
 from .launch import first_cause, foreseen, run_and_wait
 from .planning import make_plan
 from .predict import build
 from .progress import Progress, watching
-from .runs import manifests_of
+from .standing import holds, published_manifest, write_manifest
 
 # Beam warns so because its model manager needs a package that nothing here does.
 logging.getLogger().addFilter(lambda record: "Resource module is not available" not in str(record.msg))
@@ -74,50 +73,28 @@ def run(
         raise UsageError(f"--detach needs a runner on other machines, not {LOCAL}; this one ends with the command")
     if dry_run:
         with in_temporary_folder(first_records(plan, limit)) as apart:
-            return _as_dry_run(_launch(apart, scoring, options, False, progress), job)
-    if plan.published and not force and _holds(plan):
+            return _as_dry_run(launch(apart, scoring, options, False, progress), job)
+    if plan.published and not force and holds(plan):
         return _already_published(plan)
-    return _launch(plan, scoring, options, detach, progress)
-
-
-def _holds(plan: Plan) -> bool:
-    """Whether the partition was made by this very scoring, or by a replay that builds on it."""
-    now = delta.current(plan.layout.table, plan.date)
-    if now is None:
-        return False
-    ancestors = {a for m in manifests_of(plan.job, plan.date) if m.run_id == now.run_id for a in m.ancestors}
-    return plan.score_id in {now.score_id, *ancestors}
+    return launch(plan, scoring, options, detach, progress)
 
 
 def _already_published(plan: Plan) -> Manifest:
     """The manifest of what stands there; written now if the run that published it died before it could."""
-    found = [m for m in manifests_of(plan.job, plan.date) if m.run_id == plan.published and m.status == "published"]
-    manifest = max(found, key=lambda m: m.launch) if found else _manifest_of_what_stands(plan)
+    manifest = published_manifest(plan.job, plan.date, plan.published or "", plan)
+    assert manifest is not None
     storage.remove_tree(plan.layout.staging(manifest.score_id))
     return dataclasses.replace(manifest, status="already_published", files=(), seconds=_seconds(plan))
-
-
-def _manifest_of_what_stands(plan: Plan) -> Manifest:
-    """Writes the manifest of the night's publication from what table and rejects hold."""
-    now = delta.current(plan.layout.table, plan.date)
-    if now is None:
-        raise Refused(f"{plan.layout.table}: {plan.date} was taken out of the table meanwhile; run again")
-    held = dataclasses.replace(plan, attempt=now.attempt)
-    by = add_reasons([count_reasons(batch) for batch in rejects.read(plan.layout.rejects, plan.date, now.run_id)])
-    gone = sum(sum(reasons.values()) for reasons in by.values())
-    counts = {"read": now.rows + gone, "predicted": now.rows, "rejected": gone}
-    manifest = manifest_of(held, "published", rejected_by=by, files=now.files, **counts)
-    storage.create(held.manifest, manifest.to_json())
-    return manifest
 
 
 def _seconds(plan: Plan) -> float:
     return round(time.time() - plan.started, 3)
 
 
-def _launch(
+def launch(
     plan: Plan, scoring: Scoring, options: PipelineOptions, detach: bool, progress: Callable[[Progress], None] | None
 ) -> Manifest:
+    """Runs a plan; arguments and result as for `run`."""
     pipeline = beam.Pipeline(runner=runner_of(options), options=options)
     storage.put(plan.path, plan.to_json())
     build(pipeline, plan, scoring, raise_refusal=detach)
@@ -135,7 +112,7 @@ def _after_failure(plan: Plan, error: Exception, printed: str) -> Manifest:
     """A refusal wrote its manifest before the pipeline failed; anything else gets one now, and staging is kept."""
     now = delta.current(plan.layout.table, plan.date)
     if not storage.exists(plan.manifest) and now and now.run_id == plan.run_id:
-        return _finish(plan, _manifest_of_what_stands(plan))  # it failed after the commit
+        return _finish(plan, write_manifest(plan))  # it failed after the commit
     if not storage.exists(plan.manifest):
         cause = first_cause(str(error))
         if foreseen(cause) is None:
@@ -147,8 +124,11 @@ def _after_failure(plan: Plan, error: Exception, printed: str) -> Manifest:
 
 def _finish(plan: Plan, manifest: Manifest) -> Manifest:
     """Removes the staging of a published run; the seconds are those of the whole run, not of the manifest."""
-    if manifest.status == "published":
+    if manifest.status in ("published", "already_published") or manifest.reason == NOTHING_RECOVERED:
         storage.remove_tree(plan.layout.staging(plan.score_id))
+    if manifest.status == "published" and plan.replay:
+        for score_id in plan.replay.ancestors:  # of a refused run all was kept
+            storage.remove_tree(plan.layout.staging(score_id))
     return dataclasses.replace(manifest, seconds=_seconds(plan))
 
 

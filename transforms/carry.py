@@ -40,9 +40,8 @@ class Carry(beam.PTransform):
     def expand(self, scored: beam.PCollection[str]) -> beam.PCollection[str]:
         """Wires the step."""
         one = scored.pipeline | "Carry once" >> beam.Create([self.plan_path], reshuffle=False)
-        splits = one | "Plan what to carry" >> beam.FlatMap(_carried, beam.pvalue.AsIter(scored)).with_input_types(
-            str
-        ).with_output_types(Split)
+        planned = beam.FlatMap(_carried, beam.pvalue.AsIter(scored)).with_output_types(Split)
+        splits = one | "Plan what to carry" >> planned
         spread = splits | "Spread what to carry" >> beam.Reshuffle().with_output_types(Split)
         return spread | "Carry over" >> beam.Map(_carry, self.plan_path).with_output_types(str)
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from ... import storage
 from ...schemas.rejected import SCHEMA as REJECTED
 from .columns import conform, grown, table_schema
-from .log import arrow_schema, open_or_create, open_table, paths_of, replace_partition
+from .log import arrow_schema, entries_of, open_or_create, open_table, paths_of, replace_partition
 from .stats import DataFile, data_file
 
 PARTITION = ("date", "run_id")
@@ -70,6 +70,14 @@ def read(path: str, date: str, run_id: str | None = None) -> pa.RecordBatchReade
     runs = _by_run(paths_of(table, pair)) if table else {}
     batches = (batch for run, files in runs.items() for batch in _ordered(path, files, schema, date, run))
     return pa.RecordBatchReader.from_batches(schema, batches)
+
+
+def count(path: str, date: str, run_id: str) -> int:
+    """How many rejects the table holds of a run, by its log alone."""
+    table = open_table(path)
+    if table is None:
+        return 0
+    return int(pc.sum(entries_of(table, {"date": date, "run_id": run_id})["num_records"]).as_py() or 0)
 
 
 def _write_file(path: str, folder: str, batches: Iterable[pa.RecordBatch]) -> list[DataFile]:

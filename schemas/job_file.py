@@ -17,7 +17,7 @@ from .layout import resolve
 from .schema_pbtxt import read_schema
 from .yaml_lines import Document, Path, parse_value, read_yaml
 
-SOURCES = ("json", "parquet", "avro", "tfrecord", "bigquery", "iceberg", "kafka", "pubsub")
+SOURCES = ("json", "avro", "tfrecord", "bigquery", "iceberg", "kafka", "pubsub")
 RESERVED: dict[Path, tuple[str, ...]] = {
     (): (
         "schedule",

@@ -9,6 +9,8 @@ REASONS: dict[str, str] = {
     "unbalanced_quote": "a quoted field is not closed, or the record has an odd number of quote characters",
     "wrong_field_count": "the record has more or fewer fields than the header",
     "no_match": "the line is not what the log's `format` or `pattern` says",
+    "bad_record": "a record of a TFRecord does not match its checksum; or a row as JSON, edited for a replay, is none",
+    "bad_example": "the bytes are no tf.Example, or a feature is not of the kind its column needs",
     "not_utf8": "a text is not valid UTF-8",
     "bad_value": "a value is not of the column's type",
     "no_such_time": "the local time was skipped when the clocks went forward",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +10,7 @@ from ...schemas.contract import Column
 from ..convert import blame_times, blame_value, convert
 from ..messages import shown
 from ..verdict import Mask, Rows, Verdict, as_mask, at_indices
-from .castable import castable, is_extension, is_list, is_text, is_uuid
+from .castable import castable, is_extension, is_list, is_text, is_uuid, item_column
 from .exact import exact_bools, exact_dates, exact_decimals, exact_instants, exact_integers, nearest_floats
 from .lines import missing
 
@@ -45,6 +43,8 @@ def cast_values(values: pa.Array, name: str, column: Column, type: pa.DataType, 
         return _of_dictionary(values, name, column, type, verdict)
     if pa.types.is_run_end_encoded(values.type):
         return cast_values(pc.run_end_decode(values), name, column, type, verdict)
+    if pa.types.is_union(values.type):
+        return _of_union(values, name, column, type, verdict)
     if castable(values.type, column):
         blame_value(_showable(values), name, column, np.flatnonzero(as_mask(values.is_valid())), verdict)
         return missing(len(values), type)
@@ -127,7 +127,7 @@ def _of_list(values: pa.Array, name: str, column: Column, type: pa.DataType, ver
     lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy().astype(np.int64)
     items = values.flatten()
     of_items = Verdict(len(items))
-    made = cast_values(items, name, _item(column.type), type.value_type, of_items)
+    made = cast_values(items, name, item_column(column.type), type.value_type, of_items)
     empty = as_mask(values.is_null())
     if of_items:
         found = np.flatnonzero(of_items.guilty)
@@ -138,10 +138,22 @@ def _of_list(values: pa.Array, name: str, column: Column, type: pa.DataType, ver
     return pa.ListArray.from_arrays(ends, made, type, mask=pa.array(empty) if empty.any() else None)
 
 
-@lru_cache(maxsize=64)
-def _item(type: str) -> Column:
-    """The column that a list's items would be."""
-    return Column(type=type.removeprefix("list<").removesuffix(">"))
+def _of_union(values: pa.Array, name: str, column: Column, type: pa.DataType, verdict: Verdict) -> pa.Array:
+    """Casts the values of each branch for themselves."""
+    kind = type.value_type if pa.types.is_dictionary(type) else type
+    codes, places = np.asarray(values.type_codes), np.asarray(values.offsets)
+    parts, order = [pa.array([], kind)], [np.empty(0, np.int64)]
+    for branch in range(values.type.num_fields):
+        rows = np.flatnonzero(codes == branch)
+        inner = Verdict(len(rows))
+        of_branch = values.field(branch).take(pa.array(places[rows]))
+        parts.append(cast_values(of_branch, name, column, kind, inner))
+        order.append(rows)
+        if inner:
+            guilty = np.flatnonzero(inner.guilty)
+            _pass_on(inner, rows[guilty], guilty, verdict)
+    made = pa.concat_arrays(parts).take(pa.array(np.argsort(np.concatenate(order))))
+    return made if kind == type else made.dictionary_encode()
 
 
 def _pass_on(inner: Verdict, rows: Rows, places: Rows, verdict: Verdict) -> None:

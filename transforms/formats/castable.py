@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import pyarrow as pa
 
@@ -66,17 +67,27 @@ def castable(type: pa.DataType, column: Column) -> str | None:
     type = plain(type)
     if _T.is_null(type):
         return None
+    if _T.is_union(type):
+        refusals = [castable(type.field(at).type, column) for at in range(type.num_fields)]
+        return refusals[0] if all(refusals) else None
     if column.typed.is_list != is_list(type):
         return _misfit(type, column)
-    item = plain(type.value_type) if is_list(type) else type
     kind = column.typed.item
-    if not any(wanted(kind) and any(test(item) for test in tests) for wanted, tests in _SOURCES):
-        return None if _T.is_null(item) and is_list(type) else _misfit(type, column)
-    if _T.is_timestamp(kind) and _T.is_timestamp(item) and item.tz is None and column.timezone is None:
+    if is_list(type):
+        return castable(type.value_type, item_column(column.type)) and _misfit(type, column)
+    if not any(wanted(kind) and any(test(type) for test in tests) for wanted, tests in _SOURCES):
+        return _misfit(type, column)
+    if _T.is_timestamp(kind) and _T.is_timestamp(type) and type.tz is None and column.timezone is None:
         return "holds times without a zone; write timezone: UTC, or the zone they are of"
-    if _T.is_date(kind) and _T.is_timestamp(item) and item.tz is not None:
+    if _T.is_date(kind) and _T.is_timestamp(type) and type.tz is not None:
         return "holds instants, whose date depends on the zone; write type: timestamp"
     return None
+
+
+@lru_cache(maxsize=64)
+def item_column(type: str) -> Column:
+    """The column that the items of a list would be."""
+    return Column(type=type.removeprefix("list<").removesuffix(">"))
 
 
 def plain(type: pa.DataType) -> pa.DataType:

@@ -9,10 +9,12 @@ from ...schemas.sources import Inputs
 from .base import Format
 from .csv_files import CsvFormat
 from .log_files import LogFormat
+from .parquet_files import ParquetFormat
 
 FORMATS: Mapping[str, Callable[[Any], Format]] = {
     "csv": CsvFormat,
     "log": LogFormat,
+    "parquet": ParquetFormat,
 }
 """Name in job.yaml -> what makes the format of its options."""
 

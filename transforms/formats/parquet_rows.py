@@ -1,0 +1,127 @@
+"""The rows of a split of a Parquet file, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ... import storage
+from ...schemas.contract import Contract
+from ...schemas.errors import Unconserved, UnreadableInput
+from ...schemas.split import Split
+from ..blocks import check_unchanged
+from ..framing import BATCH_BYTES
+from ..verdict import Rows
+from .base import BATCH_ROWS
+from .castable import is_bytes, is_text
+from .json_rows import json_rows
+from .schema import paths_of, type_at, unpacked
+
+FAILURES = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError)
+"""What pyarrow raises for a file that is no Parquet, or damaged."""
+_BUFFER_BYTES = 1 << 20
+
+
+class ParquetRows:
+    """Reads the columns of a contract from a split's row groups.
+
+    Args:
+      split: of row groups `start` to `end`.
+      contract: the columns wanted; None for all that the file has.
+    """
+
+    def __init__(self, split: Split, contract: Contract | None) -> None:
+        self._split = split
+        self._columns: list[str] | None = None
+        self._dictionaries: list[str] = []
+        if contract is None:
+            return
+        schema = unpacked(split.header)
+        wanted = list(zip(contract.columns, paths_of(schema, contract), strict=True))
+        self._columns = sorted({".".join(path) for _, path in wanted if path})
+        self._dictionaries = sorted(
+            {".".join(path) for name, path in wanted if path and _as_dictionary(contract, name, type_at(schema, path))}
+        )
+
+    def batches(self, among: Rows | None = None) -> Iterator[tuple[Rows, pa.RecordBatch]]:
+        """Reads the split.
+
+        Args:
+          among: ascending row numbers; only row groups that hold one of them are read.
+
+        Yields:
+          Row numbers in the file, and the rows, in order; at most BATCH_ROWS at a time.
+
+        Raises:
+          InputChanged: when the file is not the one that was planned.
+          UnreadableInput: when its pages cannot be read; names the last row that could.
+        """
+        check_unchanged(self._split)
+        row = self._split.first_row
+        try:
+            with storage.open_input(self._split.path) as source, self._open(source) as file:
+                for row, groups in self._runs(file.metadata, among):
+                    size = _batch_rows(file.metadata, groups)
+                    for rows in file.iter_batches(size, row_groups=groups, columns=self._columns, use_threads=False):
+                        yield np.arange(row, row + rows.num_rows), rows
+                        row += rows.num_rows
+        except FAILURES as error:
+            check_unchanged(self._split)
+            last = f"after row {row - 1:,}" if row else "from its first row on"
+            raise UnreadableInput(
+                f"{self._split.file}: cannot be read {last} (rows count from 0): {first_line(error)}; put the whole "
+                "file in place and run again"
+            ) from error
+        check_unchanged(self._split)  # not while it was read, either
+
+    def _open(self, source: pa.NativeFile) -> pq.ParquetFile:
+        return pq.ParquetFile(
+            source,
+            read_dictionary=self._dictionaries,
+            pre_buffer=False,  # or all of a row group would lie in memory at once
+            buffer_size=_BUFFER_BYTES,
+            page_checksum_verification=True,
+        )
+
+    def _runs(self, metadata: pq.FileMetaData, among: Rows | None) -> Iterator[tuple[int, list[int]]]:
+        """First row and numbers of the row groups to read together."""
+        groups = list(range(self._split.start, self._split.end or 0))
+        if among is None:
+            yield self._split.first_row, groups
+            return
+        row = self._split.first_row
+        for group in groups:
+            count = metadata.row_group(group).num_rows
+            if np.searchsorted(among, row) < np.searchsorted(among, row + count):
+                yield row, [group]
+            row += count
+
+
+def raw_rows(offsets: Rows, split: Split, max_record_bytes: int) -> tuple[pa.Array, Rows]:
+    """Some rows as JSON, and how long that is; see `Format.raw`."""
+    found: list[bytes] = []
+    for numbers, rows in ParquetRows(split, None).batches(offsets):
+        at = np.flatnonzero(np.isin(numbers, offsets, assume_unique=True))
+        found += json_rows(rows.take(pa.array(at)))
+    if len(found) != len(offsets):
+        raise Unconserved(f"{split.file}: {len(offsets)} rows were rejected, and {len(found)} of them are found again")
+    return pa.array([row[:max_record_bytes] for row in found], pa.binary()), np.array([len(row) for row in found])
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, in a line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _as_dictionary(contract: Contract, name: str, type: pa.DataType) -> bool:
+    return bool(pa.types.is_dictionary(contract.arrow_type(name)) and (is_text(type) or is_bytes(type)))
+
+
+def _batch_rows(metadata: pq.FileMetaData, groups: list[int]) -> int:
+    """Rows of a batch that holds no more bytes than it should; it depends on the split alone."""
+    sizes = [(metadata.row_group(group).num_rows, metadata.row_group(group).total_byte_size) for group in groups]
+    widest = max((size / rows for rows, size in sizes if rows), default=0)
+    return max(1, min(BATCH_ROWS, int(BATCH_BYTES // max(widest, 1))))

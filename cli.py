@@ -14,7 +14,6 @@ from . import __version__
 
 DESCRIPTION = "Score a night's data with a model, on Apache Beam: at Arrow speed, and not one row lost."
 EPILOG = "Exit status: 0 done; 2 the job, a flag or an input is wrong; 3 refused, nothing published; 1 anything else."
-NOT_YET = ("replay", "infer")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -32,8 +31,6 @@ class _Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
-            if value in NOT_YET:
-                self.error(f"{value}: not available yet")
             self.error(f"unknown command {value!r}{_nearest(value, list(action.choices))}")
         super()._check_value(action, value)
 
@@ -72,7 +69,16 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_lookup(_command(commands, "lookup", "show published predictions by key"))
     _add_rejects(_command(commands, "rejects", "show the rows that were turned away"))
+    _add_replay(
+        _command(
+            commands,
+            "replay",
+            "score rejected rows again after a fix, into the same night",
+            usage="highbeam replay JOB --date D [options] [-- BEAM_FLAG ...]",
+        )
+    )
     _command(commands, "runs", "show what ran, and which run is published")
+    _add_infer(commands)
     return top
 
 
@@ -90,6 +96,18 @@ def _command(commands: Any, name: str, text: str, **settings: Any) -> argparse.A
     )
     command.add_argument("--json", action="store_true", help="print JSON and nothing else on standard output")
     return command
+
+
+def _add_infer(commands: Any) -> None:
+    text = "draft a job.yaml from data"
+    command = commands.add_parser(
+        "infer",
+        help=text,
+        description="Draft a job.yaml from the first rows of some files: CSV, JSON, logs, Parquet or Avro.",
+    )
+    command.add_argument("files", metavar="FILE", nargs="+", help="files of one kind")
+    command.add_argument("--out", metavar="FILE", help="write the draft there, to a file that is not there yet")
+    command.add_argument("--json", action="store_true", help="print the job as JSON, without remarks")
 
 
 def _add_check(command: argparse.ArgumentParser) -> None:
@@ -132,6 +150,18 @@ def _add_lookup(command: argparse.ArgumentParser) -> None:
 def _add_rejects(command: argparse.ArgumentParser) -> None:
     command.add_argument("--date", metavar="D", help="the night; the newest one without it")
     command.add_argument("--run", metavar="ID", help="a run; the newest one of the night without it")
+    command.add_argument(
+        "--export", metavar="FILE", help="write them there, one JSON object a line, to mend and replay"
+    )
+
+
+def _add_replay(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--date", metavar="D", required=True, help="the night: YYYY-MM-DD, today or yesterday")
+    command.add_argument(
+        "--from", dest="export", metavar="FILE", help="an edited export of the rejects; only rows that it names"
+    )
+    command.add_argument("--model-version", metavar="N|published", help="score with this version of the model")
+    command.add_argument("--other-model", action="store_true", help="score with another model than the night's")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -143,7 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if options.command == "lookup":
         options.keys += rest
-    elif options.command != "run" and rest:
+    elif options.command not in ("run", "replay") and rest:
         parser().error(f"{options.command} takes nothing after --, found {rest[0]}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from . import console

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -79,15 +80,39 @@ def lookup(options: argparse.Namespace, _: Sequence[str]) -> int:
 
 def rejects(options: argparse.Namespace, _: Sequence[str]) -> int:
     """`highbeam rejects`."""
-    from .pipelines.rejects import reject_lines, reject_text
+    from .pipelines.rejects import export_rejects, reject_lines, reject_text
 
-    count = 0
-    for reject in reject_lines(_job(options), options.date, options.run):
+    job, count = _job(options), 0
+    if options.export:
+        count = export_rejects(job, options.export, options.date, options.run)
+        _show(
+            options.json, {"exported": count, "path": options.export}, f"{count:,} rejects written to {options.export}"
+        )
+        return 0
+    for reject in reject_lines(job, options.date, options.run):
         print(json.dumps(reject, ensure_ascii=False) if options.json else reject_text(reject))
         count += 1
     if not count and not options.json:
         print("no rows were turned away")
     return 0
+
+
+def replay(options: argparse.Namespace, beam_flags: Sequence[str]) -> int:
+    """`highbeam replay`."""
+    from .pipelines.replay import replay
+
+    if options.model_version:
+        options.set.append(f"model.version={options.model_version}")
+    manifest = replay(
+        _job(options),
+        options.date,
+        export=options.export,
+        other_model=options.other_model,
+        beam_flags=beam_flags,
+        progress=progress_line(sys.stderr),
+    )
+    _show(options.json, run_record(manifest), run_summary(manifest, options.job))
+    return manifest.exit_code
 
 
 def runs(options: argparse.Namespace, _: Sequence[str]) -> int:
@@ -111,6 +136,19 @@ def runs(options: argparse.Namespace, _: Sequence[str]) -> int:
     return 0
 
 
+def infer(options: argparse.Namespace, _: Sequence[str]) -> int:
+    """`highbeam infer`: no job is needed, one is made."""
+    from .pipelines.infer import infer, write
+
+    draft = infer(options.files, os.path.dirname(options.out or ""))
+    if options.out:
+        write(draft, options.out)
+        print(f"{options.out}: drafted from {draft.rows:,} rows; read it through", file=sys.stderr)
+    if options.json or not options.out:
+        _show(options.json, draft.as_dict(), draft.text())
+    return 0
+
+
 def run_record(manifest: Manifest) -> dict[str, Any]:
     """What `run --json` prints."""
     record = asdict(manifest)
@@ -124,16 +162,30 @@ def run_summary(manifest: Manifest, job_path: str) -> str:
     lines = [f"{m.job} {m.date}: {m.status.replace('_', ' ')} in {m.seconds:.1f} s (attempt {m.attempt})"]
     if m.message:
         lines += [f"  {m.message}"]
-    rate = f"   {m.read / m.seconds:,.0f} rows/s" if m.seconds and m.status in ("published", "dry_run") else ""
+    rate = (
+        f"   {m.read / m.seconds:,.0f} rows/s"
+        if m.seconds and m.status in ("published", "dry_run") and not m.parent
+        else ""
+    )
     lines += [f"  read      {m.read:>13,}{rate}", f"  predicted {m.predicted:>13,}", f"  rejected  {m.rejected:>13,}"]
     for stage, reasons in m.rejected_by.items():
         lines += [f"    {stage:<11} {', '.join(f'{reason} {count:,}' for reason, count in reasons.items())}"]
+    if m.replayed:
+        lines += _replayed(m)
     lines += [f"  model     {m.model.get('name')} version {m.model.get('version')}"]
     if m.status in ("published", "already_published"):
         lines += [f"  table     {m.output}  date={m.date}"]
     if m.rejected and m.status != "dry_run":
         lines += [f"  see them  highbeam rejects {shlex.quote(job_path)} --date {m.date}"]
     return "\n".join(lines)
+
+
+def _replayed(m: Manifest) -> list[str]:
+    before = m.replayed["read"] - m.replayed["predicted"]
+    lines = [f"  recovered {m.replayed['recovered']:>13,}   of {before:,} rejected by run {m.parent}"]
+    if unread := m.replayed["not_read_again"]:
+        lines += [f"            {unread:>13,}   could not be read again: no whole bytes kept, file changed or gone"]
+    return lines
 
 
 class progress_line:  # noqa: N801 - used as a function

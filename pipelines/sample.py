@@ -1,0 +1,123 @@
+"""The beginning of a file as a table, read by pyarrow's own inference: what `infer` drafts a job from."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .. import storage
+from ..schemas.errors import UsageError
+from ..transforms.decompress import MAGIC, decompressed
+from ..transforms.formats.text import compression_of
+from .sample_text import Read, read_csv, read_json, read_log, table_of
+
+HEAD_BYTES = 4 << 20
+"""How much of a file is looked at, after decompression."""
+HEAD_ROWS = 1 << 16
+_STEP = 1 << 18
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The beginning of one file.
+
+    Attributes:
+      format: the kind of file, as `source` names it.
+      options: what `source` must say of it beside its path.
+      table: its first rows; a nested field is a column of its own, named by its path.
+      whole: whether these are all rows of the file.
+      wrong: a column -> how many of its values are not of its type, and one of them.
+    """
+
+    format: str
+    options: Mapping[str, Any]
+    table: pa.Table
+    whole: bool
+    wrong: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+
+
+def sample(path: str) -> Sample:
+    """Reads the beginning of a file; of what kind it is, its first bytes say.
+
+    Raises:
+      UsageError: when it cannot be read, holds no rows, or is of no kind that is known.
+    """
+    head, whole = _head(path)
+    try:
+        found = next(read for magic, read in _MAGIC.items() if head.startswith(magic))
+    except StopIteration:
+        return _text(path, head, whole)
+    try:
+        return found(path)
+    except (OSError, ValueError, EOFError, KeyError, pa.ArrowException) as error:  # whatever fastavro meets
+        raise UsageError(f"{path}: cannot be read: {error}") from error
+
+
+def _head(path: str) -> tuple[bytes, bool]:
+    """The first bytes of a file, decompressed, and whether they are all."""
+    if storage.stat(path) is None:
+        raise UsageError(f"{path}: is a folder; name its files" if os.path.isdir(path) else f"{path}: no such file")
+    text, step = bytearray(), b"-"
+    try:
+        with storage.open_input(path) as raw:
+            stream = decompressed(raw, compression_of(path, "infer"))
+            while step and len(text) <= HEAD_BYTES:
+                step = stream.read(_STEP)
+                text += step
+    except (OSError, EOFError, ValueError, pa.ArrowException) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from error
+    if not text:
+        raise UsageError(f"{path}: is empty; name a file with some rows")
+    return bytes(text), not step
+
+
+def _text(path: str, head: bytes, whole: bool) -> Sample:
+    if kind := next((name for magic, name in MAGIC.items() if head.startswith(magic)), None):
+        raise UsageError(f"{path}: is {kind}, and its name does not say so; rename it, or decompress it")
+    end = len(head) if whole else head.rfind(b"\n") + 1
+    try:
+        text = head[:end].decode("utf-8-sig") if end else head.decode("utf-8-sig", "ignore")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: is no file that Highbeam reads: neither Parquet, Avro nor UTF-8 text") from error
+    if not text.strip():
+        raise UsageError(f"{path}: holds no line within {HEAD_BYTES:,} bytes")
+    for name, read in _TEXTS.items():
+        if (made := read(path, text)) is not None:
+            return Sample(name, made.options, _rows(path, made.table), whole, made.wrong)
+    raise UsageError(f"{path}: is no file that Highbeam reads")
+
+
+def _parquet(path: str) -> Sample:
+    with storage.open_input(path) as source:
+        file = pq.ParquetFile(source)
+        batches = list(itertools.islice(file.iter_batches(HEAD_ROWS), 1))
+        table = pa.Table.from_batches(batches, file.schema_arrow)
+        return Sample("parquet", {}, _rows(path, table), table.num_rows == file.metadata.num_rows)
+
+
+def _avro(path: str) -> Sample:
+    import fastavro
+
+    with open(path, "rb") as source:
+        reader = fastavro.reader(source)
+        records = list(itertools.islice(reader, HEAD_ROWS + 1))
+    table, wrong = table_of([record for record in records[:HEAD_ROWS] if isinstance(record, dict)])
+    return Sample("avro", {}, _rows(path, table), len(records) <= HEAD_ROWS, wrong)
+
+
+_MAGIC: Mapping[bytes, Callable[[str], Sample]] = {b"PAR1": _parquet, b"Obj\x01": _avro}
+_TEXTS: Mapping[str, Callable[[str, str], Read | None]] = {"json": read_json, "log": read_log, "csv": read_csv}
+
+
+def _rows(path: str, table: pa.Table) -> pa.Table:
+    if not table.num_rows:
+        raise UsageError(f"{path}: holds no rows; name a file with some")
+    while any(pa.types.is_struct(type) for type in table.schema.types):
+        table = table.flatten()
+    return table

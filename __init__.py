@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # `as` says to type checkers that the name is public
     from .pipelines.lookup import lookup as lookup
     from .pipelines.package import package as package
     from .pipelines.rejects import rejects as rejects
+    from .pipelines.replay import replay as replay
     from .pipelines.run import run as run
     from .pipelines.runs import runs as runs
     from .schemas.batch import Batch as Batch
@@ -55,6 +56,7 @@ _HOMES = {
     "predict": "pipelines.in_memory",
     "lookup": "pipelines.lookup",
     "rejects": "pipelines.rejects",
+    "replay": "pipelines.replay",
     "runs": "pipelines.runs",
     "Batch": "schemas.batch",
     "Split": "schemas.split",

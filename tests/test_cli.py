@@ -17,7 +17,7 @@ from highbeam.cli import main
         (["run", "job.yaml", "--date", "today", "--forse"], "unknown argument --forse; did you mean --force?"),
         (["run", "job.yaml", "--da", "today"], "--date"),
         (["run", "job.yaml"], "--date"),
-        (["replay", "job.yaml"], "replay: not available yet"),
+        (["replay", "job.yaml"], "--date"),
         ([], "COMMAND"),
     ],
 )
@@ -35,7 +35,7 @@ def test_a_missing_job_is_one_line(capsys: pytest.CaptureFixture) -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["check", "analyze", "package", "run", "lookup", "rejects", "runs"])
+@pytest.mark.parametrize("command", ["check", "analyze", "package", "run", "lookup", "rejects", "replay", "runs"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as exit:
         main([command, "--help"])

@@ -64,7 +64,7 @@ def publish(plan_path: str, report_paths: Iterable[str], raise_refusal: bool = F
     tally = reconcile(plan, paths)
     if plan.replay and not tally.taken_from(scored_splits(plan)) and not tally.problem:
         return _keep(plan)
-    if tally.rejected:
+    if tally.rejected or plan.replay:  # for those who replay what is rejected, or ask on what a replay builds
         storage.put(plan.kept, plan.to_json())
     rejects.write(plan.layout.rejects, plan.date, plan.run_id, staged_rejects(plan, paths))
     problem = tally.problem

@@ -71,7 +71,8 @@ def _scored(again: pa.Table, split: Split, format: Format, contract: Contract, l
 
 def _none(split: Split, contract: Contract) -> Batch:
     schema = contract.schema.append(pa.field(OFFSET, pa.int64()))
-    return Batch(split, 0, False, 0, schema.empty_table().combine_chunks().to_batches()[0])
+    columns = [column.combine_chunks() for column in schema.empty_table()]
+    return Batch(split, 0, False, 0, pa.RecordBatch.from_arrays(columns, schema=schema))
 
 
 def fill_again(rejected: pa.RecordBatch, records: pa.Table) -> pa.RecordBatch:

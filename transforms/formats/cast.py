@@ -10,7 +10,7 @@ from ...schemas.contract import Column
 from ..convert import blame_times, blame_value, convert
 from ..messages import shown
 from ..verdict import Mask, Rows, Verdict, as_mask, at_indices
-from .castable import castable, is_extension, is_list, is_text, is_uuid, item_column
+from .castable import castable, is_extension, is_list, is_number, is_text, is_uuid, item_column
 from .exact import exact_bools, exact_dates, exact_decimals, exact_instants, exact_integers, nearest_floats
 from .lines import missing
 
@@ -35,6 +35,8 @@ def cast_values(values: pa.Array, name: str, column: Column, type: pa.DataType, 
     Returns:
       type[n], null where the value is missing or was blamed.
     """
+    if values.type == type and is_number(type):
+        return values
     if is_extension(values.type) and not is_uuid(values.type):
         return cast_values(values.storage, name, column, type, verdict)
     if pa.types.is_null(values.type):
@@ -64,8 +66,6 @@ def _of_value(values: pa.Array, name: str, column: Column, type: pa.DataType, ve
         times = exact_dates(values) if pa.types.is_date(kind) else exact_instants(values, column)
         blame_times(values, times, name, column, verdict)
         return times.values
-    if values.type == kind:
-        return values
     if pa.types.is_floating(kind):
         return nearest_floats(values, kind)
     made, guilty = _numbers(values, kind)
@@ -119,7 +119,7 @@ def _dictionary(indices: pa.Array, values: pa.Array) -> pa.Array:
         kept = as_mask(values.is_valid())
         indices = pa.array((np.cumsum(kept) - 1).astype(np.int32), mask=~kept).take(indices)
         values = values.drop_null()
-    return pa.DictionaryArray.from_arrays(indices, values)
+    return pa.DictionaryArray.from_arrays(indices, values, safe=False)  # the indices were checked when they were made
 
 
 def _of_list(values: pa.Array, name: str, column: Column, type: pa.DataType, verdict: Verdict) -> pa.Array:

@@ -8,10 +8,15 @@ from functools import lru_cache
 import pyarrow as pa
 
 from ...schemas.contract import Column
-from ...schemas.types import TypeName, type_name
+from ...schemas.types import TypeName, parse_type, type_name
 
 _T = pa.types
 _Test = Callable[[pa.DataType], bool]
+
+
+def is_number(type: pa.DataType) -> bool:
+    """Whether every value of a type is as good as any other: there is nothing to check where it is the type wanted."""
+    return bool(_T.is_integer(type) or _T.is_floating(type) or _T.is_boolean(type) or _T.is_decimal(type))
 
 
 def is_text(type: pa.DataType) -> bool:
@@ -64,22 +69,26 @@ def castable(type: pa.DataType, column: Column) -> str | None:
     Returns:
       The end of a sentence that begins with the column's name: `holds double, …; write type: …`.
     """
-    type = plain(type)
+    return _refusal(type, column.type, column.timezone is None)
+
+
+@lru_cache(maxsize=1024)  # asked again for every Batch
+def _refusal(type: pa.DataType, name: str, zoneless: bool) -> str | None:
+    """Why a file's type can be none of the type that job.yaml names; `zoneless` when it names no time zone."""
+    type, wanted = plain(type), parse_type(name)
     if _T.is_null(type):
         return None
     if _T.is_union(type):
-        refusals = [castable(type.field(at).type, column) for at in range(type.num_fields)]
+        refusals = [_refusal(type.field(at).type, name, zoneless) for at in range(type.num_fields)]
         return refusals[0] if all(refusals) else None
-    if column.typed.is_list != is_list(type):
-        return _misfit(type, column)
-    kind = column.typed.item
-    if is_list(type):
-        return castable(type.value_type, item_column(column.type)) and _misfit(type, column)
-    if not any(wanted(kind) and any(test(type) for test in tests) for wanted, tests in _SOURCES):
-        return _misfit(type, column)
-    if _T.is_timestamp(kind) and _T.is_timestamp(type) and type.tz is None and column.timezone is None:
+    if wanted.is_list and is_list(type):
+        return _refusal(type.value_type, item_column(name).type, True) and _misfit(type, name)
+    made_of = (tests for kind, tests in _SOURCES if kind(wanted.arrow))
+    if not any(test(type) for tests in made_of for test in tests):
+        return _misfit(type, name)
+    if _T.is_timestamp(wanted.arrow) and _T.is_timestamp(type) and type.tz is None and zoneless:
         return "holds times without a zone; write timezone: UTC, or the zone they are of"
-    if _T.is_date(kind) and _T.is_timestamp(type) and type.tz is not None:
+    if _T.is_date(wanted.arrow) and _T.is_timestamp(type) and type.tz is not None:
         return "holds instants, whose date depends on the zone; write type: timestamp"
     return None
 
@@ -99,13 +108,13 @@ def plain(type: pa.DataType) -> pa.DataType:
     return type
 
 
-def _misfit(type: pa.DataType, column: Column) -> str:
+def _misfit(type: pa.DataType, name: str) -> str:
     if _T.is_struct(type):
         fields = ", ".join(type.field(at).name for at in range(min(type.num_fields, 5)))
-        return f"holds records, no {column.type}; name one of their fields ({fields}) with from: …"
+        return f"holds records, no {name}; name one of their fields ({fields}) with from: …"
     named = _named(type)
     hint = f"; write type: {named}" if named else ""
-    return f"holds {type}, of which no {column.type} can be made{hint}"
+    return f"holds {type}, of which no {name} can be made{hint}"
 
 
 def _named(type: pa.DataType) -> str | None:

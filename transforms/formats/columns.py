@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +14,13 @@ from ...schemas.keys import key_text
 from ...schemas.rejected import EMPTY, rejects
 from ...schemas.split import Split
 from ..verdict import Rows, Verdict
+from .base import BATCH_ROWS
 from .cast import cast_values
 from .lines import missing
 
 
 def column_batch(
     split: Split,
-    index: int,
     contract: Contract,
     offsets: Rows,
     columns: Sequence[pa.Array | None],
@@ -29,7 +30,6 @@ def column_batch(
 
     Args:
       split: where the rows come from.
-      index: the Batch's place in the split.
       contract: the columns wanted.
       offsets: int64[n], of all records, ascending.
       columns: for each of the contract's, values of any type for the records that `records` finds innocent; None for
@@ -37,7 +37,7 @@ def column_batch(
       records: blames the records that could not be taken apart; None when all could.
 
     Returns:
-      A Batch that is not marked as the last.
+      A Batch of index 0 that is not marked as the last.
     """
     whole = Verdict(len(offsets)) if records is None else records
     rest = offsets[whole.innocent] if whole else offsets
@@ -54,7 +54,31 @@ def column_batch(
         with_keys = key_text(rows.take(pa.array(np.flatnonzero(values.guilty))), contract.key)
         rejected = concat_rejected([rejected, _rejected(split, pa.array(rest), values, with_keys)]).sort_by("offset")
         rows = rows.take(pa.array(values.innocent))
-    return Batch(split, index, False, len(offsets), rows, rejected)
+    return Batch(split, 0, False, len(offsets), rows, rejected)
+
+
+def in_order(batches: Iterable[Batch], split: Split, contract: Contract) -> Iterator[Batch]:
+    """Numbers the Batches of a split and marks the last; gives an empty one where there are none."""
+    held = None
+    for batch in batches:
+        if held is not None:
+            yield held
+        held = replace(batch, index=0 if held is None else held.index + 1)
+    yield replace(held, last=True) if held else empty_batch(split, contract)
+
+
+def in_parts(batch: Batch, offsets: Rows) -> Iterator[Batch]:
+    """Cuts a Batch that was cast at one go into such as a pipeline takes; `offsets` are those of all its records."""
+    if batch.read <= BATCH_ROWS:
+        yield batch
+        return
+    firsts = offsets[::BATCH_ROWS]
+    rows = np.append(np.searchsorted(batch.rows.column(OFFSET).to_numpy(), firsts), len(batch))
+    gone = np.append(np.searchsorted(batch.rejected.column("offset").to_numpy(), firsts), batch.rejected.num_rows)
+    for at in range(len(firsts)):
+        kept = batch.rows.slice(rows[at], rows[at + 1] - rows[at])
+        rejected = batch.rejected.slice(gone[at], gone[at + 1] - gone[at])
+        yield replace(batch, read=kept.num_rows + rejected.num_rows, rows=kept, rejected=rejected)
 
 
 def empty_batch(split: Split, contract: Contract) -> Batch:

@@ -15,7 +15,7 @@ from ...schemas.errors import UsageError
 from ...schemas.sources import Parquet
 from ...schemas.split import Split
 from ..verdict import Rows
-from .columns import column_batch, empty_batch
+from .columns import column_batch, in_order, in_parts
 from .parquet_rows import FAILURES, ParquetRows, first_line, raw_rows
 from .rows_again import rows_again
 from .schema import check_schema, column_problems, packed, paths_of, unpacked, values_at
@@ -55,14 +55,7 @@ class ParquetFormat:
 
     def read(self, split: Split, contract: Contract, max_record_bytes: int) -> Iterator[Batch]:
         """Reads the columns wanted, batch by batch; `_offset` is the number of the row in the file."""
-        paths = paths_of(unpacked(split.header), contract)
-        held = None
-        for first, rows in ParquetRows(split, contract).batches():
-            if held is not None:
-                yield held
-            columns = [path and values_at(rows, path) for path in paths]
-            held = column_batch(split, 0 if held is None else held.index + 1, contract, first, columns)
-        yield replace(held, last=True) if held else empty_batch(split, contract)
+        return in_order(_batches(split, contract), split, contract)
 
     def raw(self, offsets: Rows, split: Split, max_record_bytes: int) -> tuple[pa.Array, Rows]:
         """Whole rows, as JSON."""
@@ -71,6 +64,13 @@ class ParquetFormat:
     def again(self, split: Split, raw: pa.Array, offsets: pa.Array, contract: Contract, limit: int) -> Batch:
         """Reads rows as JSON."""
         return rows_again(split, raw, offsets, contract)
+
+
+def _batches(split: Split, contract: Contract) -> Iterator[Batch]:
+    paths = paths_of(unpacked(split.header), contract)
+    for numbers, rows in ParquetRows(split, contract).batches():
+        whole = column_batch(split, contract, numbers, [path and values_at(rows, path) for path in paths])
+        yield from in_parts(whole, numbers)
 
 
 def read_footer(path: str) -> tuple[pq.FileMetaData, pa.Schema]:

@@ -41,7 +41,7 @@ def rows_again(split: Split, raw: pa.Array, offsets: pa.Array, contract: Contrac
     columns = [path and _stored(parsed, name, path, type_at(schema, path), records) for name, path in wanted]
     kept = records.innocent.tolist()
     whole = [column and array_of([column[0][row] for row in kept], column[1]) for column in columns]
-    return column_batch(split, 0, contract, offsets.to_numpy(), whole, records)
+    return column_batch(split, contract, offsets.to_numpy(), whole, records)
 
 
 def _object(text: bytes) -> dict[str, Any] | None:

@@ -100,7 +100,7 @@ def test_nested_and_renamed_columns(tmp_path: Path) -> None:
     path = tmp_path / "in.parquet"
     geo = [{"country": "US", "at": {"lat": 1.5}}, None, {"country": None, "at": None}]
     pq.write_table(pa.table({"geo": geo, "a.b": [1, 2, 3], "other": [{"x": 1}] * 3}), path)
-    columns = {
+    columns: dict[str, Any] = {
         "country": {"type": "string", "from": "geo.country", "nullable": True},
         "lat": {"type": "float32", "from": "geo.at.lat", "nullable": True},
         "ab": {"type": "int8", "from": "a.b"},

@@ -13,8 +13,10 @@ INPUT = "_input"
 
 @dataclass(frozen=True)
 class Replay:
-    """The part of a plan that only a replay has. Its splits come in two kinds: first what the parent made, carried
-    over as it is, then the rejects to score again.
+    """The part of a plan that only a replay has.
+
+    The plan's splits are of two kinds: first what the parent made, carried over as it is, then the rejects to score
+    again.
 
     Attributes:
       parent: run_id of the run whose rejects are scored again.
@@ -67,22 +69,3 @@ class Replay:
 def files_of(splits: tuple[Split, ...]) -> tuple[str, ...]:
     """The files of some splits, each once, in plan order."""
     return tuple(dict.fromkeys(split.file for split in splits))
-
-
-def split_of(splits: tuple[Split, ...], file: str, offset: int) -> Split:
-    """The split that the record at an offset of a file lies in.
-
-    Args:
-      splits: of a plan.
-      file: as `Split.file` names it.
-      offset: as `_offset` and rejects name it: a byte, or in Parquet and Avro the number of a record.
-
-    Raises:
-      KeyError: when no split is of that file.
-    """
-    mine = [split for split in splits if split.file == file]
-    if not mine:
-        raise KeyError(file)
-    by_rows = any(split.first_row for split in mine)
-    begun = [split for split in mine if (split.first_row if by_rows else split.start) <= offset]
-    return begun[-1] if begun else mine[0]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,7 +15,7 @@ from ..schemas.job import Job
 from ..schemas.keys import key_text
 from ..schemas.plan import Plan
 from ..schemas.rejected import rejects
-from ..schemas.replay import INPUT, split_of
+from ..schemas.replay import INPUT
 from ..schemas.split import Split
 from .formats.choose import format_of
 from .raw import fill_raw
@@ -92,12 +94,12 @@ def reread(rejected: pa.RecordBatch, inputs: Sequence[Split], job: Job) -> tuple
 
 
 def by_split(rejected: pa.RecordBatch, inputs: Sequence[Split]) -> Iterator[tuple[Split, pa.RecordBatch]]:
-    """Rejects of one file, cut where its splits meet."""
+    """Rejects of one file, by offset, cut where the splits of the file meet; each part with its split."""
     file = rejected.column("file")[0].as_py()
-    mine = tuple(split for split in inputs if split.file == file)
-    splits = [split_of(mine, file, offset) for offset in rejected.column("offset").to_pylist()]
-    start = 0
-    for place in range(1, len(splits) + 1):
-        if place == len(splits) or splits[place] is not splits[start]:
-            yield splits[start], rejected.slice(start, place - start)
-            start = place
+    mine = [split for split in inputs if split.file == file]
+    by_rows = any(split.first_row for split in mine)  # offsets of Parquet and Avro are numbers of records
+    starts = np.array([split.first_row if by_rows else split.start for split in mine])
+    places = np.searchsorted(starts, rejected.column("offset").to_numpy(), "right") - 1
+    edges = [0, *(np.flatnonzero(np.diff(places)) + 1).tolist(), len(places)]
+    for start, end in pairwise(edges):
+        yield mine[max(int(places[start]), 0)], rejected.slice(start, end - start)

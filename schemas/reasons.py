@@ -5,12 +5,17 @@ from __future__ import annotations
 REASONS: dict[str, str] = {
     # read: what the bytes are
     "record_too_long": "the record is longer than `source.max_record_bytes`",
+    "bad_encoding": "bytes of the record mean nothing in the source's `encoding`",
+    "open_escape": "the record ends in an escape character",
     "line_break": "a bare carriage return stands inside the record",
     "unbalanced_quote": "a quoted field is not closed, or the record has an odd number of quote characters",
     "wrong_field_count": "the record has more or fewer fields than the header",
     "no_match": "the line is not what the log's `format` or `pattern` says",
     "bad_record": "a record of a TFRecord does not match its checksum; or a row as JSON, edited for a replay, is none",
     "bad_example": "the bytes are no tf.Example, or a feature is not of the kind its column needs",
+    "bad_json": "the record is not valid JSON",
+    "not_an_object": "the record is valid JSON, but no object",
+    "duplicate_field": "a field that the job reads stands twice in one object",
     "not_utf8": "a text is not valid UTF-8",
     "bad_value": "a value is not of the column's type",
     "no_such_time": "the local time was skipped when the clocks went forward",

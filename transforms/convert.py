@@ -94,7 +94,7 @@ def _strings(text: pa.Array, name: str, type: pa.DataType, verdict: Verdict) -> 
     try:
         return _as_strings(text)
     except pa.ArrowInvalid:
-        rows = np.flatnonzero(_ill_formed(text))
+        rows = np.flatnonzero(ill_formed(text))
         found = sentence(f"column {name}: ", shown(text.take(pa.array(rows))), " is not valid UTF-8")
         verdict.blame(rows, "not_utf8", found)
         return _as_strings(_sound(text))
@@ -109,14 +109,15 @@ def _as_strings(text: pa.Array) -> pa.Array:
 def _sound(text: pa.Array) -> pa.Array:
     """The text, null where it is ill-formed; no value of a rejected row stays behind in a dictionary."""
     if not pa.types.is_dictionary(text.type):
-        return pc.if_else(pa.array(_ill_formed(text)), pa.scalar(None, text.type), text)
-    kept = ~_ill_formed(text.dictionary)
+        return pc.if_else(pa.array(ill_formed(text)), pa.scalar(None, text.type), text)
+    kept = ~ill_formed(text.dictionary)
     index = pa.array(np.cumsum(kept) - 1, mask=~kept).cast(pa.int32())
     return pa.DictionaryArray.from_arrays(index.take(text.indices), text.dictionary.filter(pa.array(kept)))
 
 
-def _ill_formed(text: pa.Array) -> Mask:
+def ill_formed(text: pa.Array) -> Mask:
+    """Which texts are not valid UTF-8; a null is."""
     if pa.types.is_dictionary(text.type):
-        of_value = _ill_formed(text.dictionary)
+        of_value = ill_formed(text.dictionary)
         return at_indices(of_value, text.indices)
     return as_mask(pc.invert(pc.match_substring_regex(text, _UTF8)))

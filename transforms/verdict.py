@@ -39,6 +39,16 @@ class Verdict:
         self._parts.append((rows[first], reason, messages.filter(pa.array(first))))
         self.guilty[rows] = True
 
+    def adopt(self, inner: Verdict, rows: Rows) -> None:
+        """Blames rows for what another verdict found of them.
+
+        Args:
+          inner: a verdict on some of the rows.
+          rows: which they are here.
+        """
+        for at, reason, messages in inner._parts:
+            self.blame(rows[at], reason, messages)
+
     def __bool__(self) -> bool:
         """Whether any row is guilty."""
         return bool(self._parts)

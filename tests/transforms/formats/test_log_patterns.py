@@ -3,10 +3,15 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from highbeam.transforms.formats.log_patterns import FORMATS, group_names, only, whole
+from highbeam.transforms.formats.log_patterns import FORMATS, group_names, only, pattern_problem, whole
 
 EMPTY = pa.array([], pa.binary())
+PIECES = ["(", ")", "(?:", "(?P<a>", "(?P<b>", "(?<c>", "[", "]", "[^", "\\(", "\\[", "\\Q", "\\E", "\\\\", "x",
+          "(?i)", "|", "*", "[:alpha:]", "(?i:", "^", "$"]  # fmt: skip
+LINES = pa.array([b"", b"x", b"xx", b"(", b"(x)", b"[x]", b"\\", b"\xff", b"X(x", b"(?P<a>x"], pa.binary())
 
 
 @pytest.mark.parametrize(
@@ -43,3 +48,21 @@ def test_fields_stand_in_the_order_of_the_line() -> None:
         "host", "ident", "user", "time", "request", "method", "path", "protocol", "status", "bytes",
     )  # fmt: skip
     assert FORMATS["combined"].fields == (*FORMATS["common"].fields, "referer", "user_agent")
+
+
+@settings(max_examples=500)
+@given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join))
+def test_a_pattern_means_the_same_whatever_of_it_is_captured(pattern: str) -> None:
+    try:
+        expected = pc.match_substring_regex(LINES, f"^(?:{pattern})$")
+    except pa.ArrowInvalid:
+        return  # none of RE2, or one that ends inside \\Q
+    if pattern_problem(pattern):
+        return
+    assert pc.match_substring_regex(LINES, whole(only(pattern, ()))) == expected
+    names = group_names(pattern)
+    everything = pc.extract_regex(LINES, whole(only(pattern, names)))
+    assert everything.is_valid() == expected
+    for name in names:
+        alone = pc.extract_regex(LINES, whole(only(pattern, [name])))
+        assert pc.struct_field(alone, [0]) == pc.struct_field(everything, [names.index(name)])

@@ -127,6 +127,10 @@ def test_no_bytes_crash_it_lose_a_row_or_change_a_neighbours_fate(
     for offset, record in records.items():
         (alone,) = fates(read(write(folder, record + b"\r\n", log(), MIXED, "b.log"), log(), MIXED, limit)).values()
         assert repr(found[offset]) == repr(alone)
+    if short := {at: record for at, record in records.items() if len(record) <= limit}:
+        texts, offsets = pa.array(short.values(), pa.binary()), pa.array(short.keys(), pa.int64())
+        again = fates([log().again(splits[0], texts, offsets, MIXED, limit)])
+        assert repr(again) == repr({at: found[at] for at in short})
     for batch in batches:
         for row in fill_raw(batch.rejected, batch.split, log(), limit).to_pylist():
             assert row["raw"] == records[row["offset"]][:limit]

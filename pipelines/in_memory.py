@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
@@ -9,13 +12,15 @@ from ..models.postprocess import postprocess
 from ..models.score import score_batch
 from ..models.scorer import load
 from ..models.user_code import load_function
-from ..schemas.batch import OFFSET, Batch
+from ..schemas.batch import Batch
 from ..schemas.errors import UsageError
 from ..schemas.job import Job
 from ..schemas.job_rules import published_inputs
 from ..schemas.rejected import SCHEMA
 from ..schemas.split import Split
 from ..transforms.formats.base import BATCH_ROWS
+from ..transforms.formats.castable import castable
+from ..transforms.formats.columns import column_batch
 from ..transforms.validate import validate
 from .planning import settle
 
@@ -27,7 +32,8 @@ def predict(job: Job, table: pa.Table) -> tuple[pa.Table, pa.Table]:
 
     Args:
       job: the job; its source and its table are not touched.
-      table: the contract's columns, by name or by `from`, of types that cast to the contract's.
+      table: the contract's columns, by name or by `from`, of types that the contract's can be made of; a text is read
+        as that of a CSV file.
 
     Returns:
       (predictions, rejected): key, passthrough and prediction columns in the order of the table; and the rows turned
@@ -37,12 +43,11 @@ def predict(job: Job, table: pa.Table) -> tuple[pa.Table, pa.Table]:
       UsageError: when the job does not fit its model, or the table lacks a column or has one of another type.
     """
     settled = settle(job)
-    scorer, rows = load(settled.scoring), conform(table, job)
+    scorer = load(settled.scoring)
     last = job.postprocess and load_function(job.postprocess, job.folder)
     done: list[Batch] = []
-    for start in range(0, rows.num_rows, BATCH_ROWS):
-        part = rows.slice(start, BATCH_ROWS).combine_chunks().to_batches()[0]
-        batch = validate(Batch(_NOWHERE, len(done), False, part.num_rows, part), job.contract)
+    for read in _batches(table, job):
+        batch = validate(read, job.contract)
         batch = score_batch(batch, scorer, job.contract.key, job.output.passthrough, judged=not last)
         if last:
             batch = postprocess(batch, last, settled.scoring.predictions, job.contract.key)
@@ -50,33 +55,38 @@ def predict(job: Job, table: pa.Table) -> tuple[pa.Table, pa.Table]:
     return _joined(done, job, settled.scoring.schema)
 
 
-def conform(table: pa.Table, job: Job) -> pa.Table:
-    """A table's columns as the contract wants them in a Batch, with `_offset`: the row's number.
+def _columns(table: pa.Table, job: Job) -> list[pa.ChunkedArray | None]:
+    """The contract's columns of a table, by `from` or by name; None for one that is not there and may be missing.
 
     Raises:
-      UsageError: when a column is missing, or cannot be cast.
+      UsageError: naming all that are missing, or of a type that no column of the contract can be made of.
     """
-    columns = []
+    found, problems = [], []
     for name, column in job.columns.items():
-        wanted, found = job.contract.arrow_type(name), column.source if column.source in table.column_names else name
-        if found in table.column_names:
-            columns.append(_cast(table[found], name, wanted))
-        elif column.optional:
-            columns.append(pa.nulls(table.num_rows, wanted))
-        else:
-            raise UsageError(f"the table has no column {found}; it has {', '.join(table.column_names)}")
-    offsets = pa.array(np.arange(table.num_rows, dtype=np.int64))
-    return pa.table([*columns, offsets], names=[*job.columns, OFFSET])
+        source = column.source if column.source in table.column_names else name
+        values = table[source] if source in table.column_names else None
+        if values is None and not column.optional:
+            problems.append(f"the table has no column {source}; it has {', '.join(table.column_names)}")
+        elif values is not None and (problem := castable(values.type, column)):
+            problems.append(f"column {name}: {source} {problem}")
+        found.append(values)
+    if problems:
+        raise UsageError("\n".join(problems))
+    return found
 
 
-def _cast(values: pa.ChunkedArray, name: str, wanted: pa.DataType) -> pa.ChunkedArray:
-    try:
-        if pa.types.is_dictionary(wanted):
-            plain = values.cast(wanted.value_type)
-            return plain.dictionary_encode().cast(wanted)
-        return values.cast(wanted)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise UsageError(f"column {name}: {values.type} is not a {wanted}: {error}") from None
+def _batches(table: pa.Table, job: Job) -> Iterator[Batch]:
+    """A table as Batches, whose `_offset` is the row's number."""
+    columns = _columns(table, job)
+    for number, start in enumerate(range(0, table.num_rows, BATCH_ROWS)):
+        parts = [None if whole is None else _one(whole.slice(start, BATCH_ROWS)) for whole in columns]
+        offsets = np.arange(start, min(start + BATCH_ROWS, table.num_rows), dtype=np.int64)
+        yield replace(column_batch(_NOWHERE, job.contract, offsets, parts), index=number)
+
+
+def _one(values: pa.ChunkedArray) -> pa.Array:
+    array = values.combine_chunks()
+    return array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
 
 
 def _joined(batches: list[Batch], job: Job, predictions: pa.Schema) -> tuple[pa.Table, pa.Table]:

@@ -17,7 +17,7 @@ from .layout import resolve
 from .schema_pbtxt import read_schema
 from .yaml_lines import Document, Path, parse_value, read_yaml
 
-SOURCES = ("json", "avro", "tfrecord", "bigquery", "iceberg", "kafka", "pubsub")
+SOURCES = ("tfrecord", "bigquery", "iceberg", "kafka", "pubsub")
 RESERVED: dict[Path, tuple[str, ...]] = {
     (): (
         "schedule",
@@ -38,16 +38,6 @@ RESERVED: dict[Path, tuple[str, ...]] = {
     ),
     ("source",): SOURCES,
     ("training", "source"): SOURCES,
-    ("source", "csv"): ("quote", "escape", "header", "columns", "comment", "encoding", "multiline"),
-    ("training", "source", "csv"): (
-        "quote",
-        "escape",
-        "header",
-        "columns",
-        "comment",
-        "encoding",
-        "multiline",
-    ),
     ("output",): ("bigquery", "parquet", "iceberg"),
     ("model",): ("backend", "files"),
 }

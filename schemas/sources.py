@@ -35,10 +35,24 @@ class Csv(Files):
     """Comma-separated files."""
 
     delimiter: str = Field(",", min_length=1, max_length=1, description="one character between two fields")
+    quote: str | None = Field(
+        '"', min_length=1, max_length=1, description="one character around a field that holds delimiters or quotes; "
+        "two in it are one; `null` where there is none",
+    )  # fmt: skip
+    escape: str | None = Field(
+        None, min_length=1, max_length=1, description="one character; the one after it is taken as it is"
+    )
+    header: bool = Field(True, description="whether the first record names the columns")
+    columns: tuple[str, ...] = Field((), description="names of all columns in file order, where there is no header")
     nulls: tuple[str, ...] = Field((), description="spellings of null beside the empty unquoted field")
+    comment: str | None = Field(None, min_length=1, max_length=8, description="how lines begin that are no records")
+    encoding: str = Field("utf-8", description="of the text, as Python names it: `latin-1`, `cp1252`, `utf-16` …")
+    multiline: bool = Field(
+        False, description="whether a line break in quotes is part of the field; then a file is one split"
+    )
     compression: Compression = Field("infer", description=COMPRESSION)
 
-    _lists = field_validator("nulls", mode="before")(as_tuple)
+    _lists = field_validator("nulls", "columns", mode="before")(as_tuple)
 
 
 class Json(Files):

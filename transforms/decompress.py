@@ -50,7 +50,8 @@ def decompressed(file: pa.NativeFile, compression: str | None) -> Stream:
       compression: gzip, bz2, zstd, xz or None.
     """
     if compression is None:
-        return file
+        stream: Stream = file
+        return stream
     return _Zstd(file) if compression == "zstd" else _Members(file, compression)
 
 

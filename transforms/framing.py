@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..schemas.split import Split
 from .blocks import BLOCK_BYTES, check_unchanged, read_blocks
+from .quoting import begin_with
 
 BATCH_BYTES = 8 << 20
 """Most bytes of records in one batch, so that wide rows do not make huge ones."""
@@ -55,11 +57,13 @@ def frame_split(
     batch_rows: int,
     batch_bytes: int = BATCH_BYTES,
     block_bytes: int = BLOCK_BYTES,
+    comment: str = "",
+    sure: bool = False,
 ) -> Iterator[Records]:
     """Frames the records whose first byte lies in a split, in groups fit for one Batch.
 
     A record ends at a line feed or at the end of the file; a carriage return before it is no part of the record. Blank
-    lines are no records. The groups depend on the records alone, not on how the file is read.
+    lines and comments are no records. The groups depend on the records alone, not on how the file is read.
 
     Args:
       split: what to read.
@@ -67,6 +71,8 @@ def frame_split(
       batch_rows: most records of a group.
       batch_bytes: most bytes of a group of more than one record.
       block_bytes: how much is read at a time.
+      comment: how lines begin that are no records, in ASCII.
+      sure: whether a record is known to begin at the split's start, whatever stands before it.
 
     Yields:
       Groups of at least one record, each on a buffer of its own. Memory stays within a few blocks and groups.
@@ -76,15 +82,20 @@ def frame_split(
       UnreadableInput: when it cannot be read to the split's end.
     """
     # Whether a record begins at `start` shows in the byte before it, so reading begins there.
-    origin = max(split.start - 1, 0)
+    origin = split.start if sure else max(split.start - 1, 0)
     blocks = read_blocks(split, origin, block_bytes)
-    lines = frame_blocks(blocks, origin, max_record_bytes, split.start, split.end)
-    yield from _grouped(lines, batch_rows, batch_bytes)
+    lines = frame_blocks(blocks, origin, max_record_bytes, split.start, split.end, comment)
+    yield from grouped(lines, batch_rows, batch_bytes)
     check_unchanged(split)  # not while it was read, either
 
 
 def frame_blocks(
-    blocks: Iterable[bytes], base: int, max_record_bytes: int, start: int = 0, end: int | None = None
+    blocks: Iterable[bytes],
+    base: int,
+    max_record_bytes: int,
+    start: int = 0,
+    end: int | None = None,
+    comment: str = "",
 ) -> Iterator[Records]:
     """Frames blocks that follow each other.
 
@@ -94,6 +105,7 @@ def frame_blocks(
       max_record_bytes: of a longer record only this much is kept.
       start: records that begin before it are left out.
       end: records that begin there or later are left out.
+      comment: how lines begin that are left out.
 
     Yields:
       Records, at least one at a time.
@@ -103,17 +115,18 @@ def frame_blocks(
         buffer = tail + block if tail else block
         breaks = len(tail) + np.flatnonzero(np.frombuffer(block, np.uint8) == _LF)
         if len(breaks):
-            yield from _between(_framed(buffer, breaks, base, dropped, max_record_bytes), start, end)
+            yield from between(_framed(buffer, breaks, base, dropped, max_record_bytes, comment), start, end)
             past = int(breaks[-1]) + 1
             base, buffer, dropped = base + past + dropped, buffer[past:], 0
         if end is not None and (base if base >= start else base + dropped + len(buffer)) >= end:
             return  # what follows begins past the end; a line from before the start may reach that far too
-        tail, dropped = _shortened(buffer, dropped, max_record_bytes)
+        tail, dropped = _shortened(buffer, dropped, max(max_record_bytes, len(comment)))
     if tail:
-        yield from _between(_framed(tail, np.array([len(tail)]), base, dropped, max_record_bytes), start, end)
+        records = _framed(tail, np.array([len(tail)]), base, dropped, max_record_bytes, comment)
+        yield from between(records, start, end)
 
 
-def _between(records: Records, start: int, end: int | None) -> Iterator[Records]:
+def between(records: Records, start: int, end: int | None) -> Iterator[Records]:
     """The records that begin in a range, if there are any."""
     first = int(np.searchsorted(records.offsets, start)) if start else 0
     stop = len(records) if end is None else int(np.searchsorted(records.offsets, end))
@@ -121,7 +134,7 @@ def _between(records: Records, start: int, end: int | None) -> Iterator[Records]
         yield records.part(first, stop)
 
 
-def _framed(buffer: bytes, breaks: Positions, base: int, dropped: int, limit: int) -> Records:
+def _framed(buffer: bytes, breaks: Positions, base: int, dropped: int, limit: int, comment: str) -> Records:
     """Makes records of whole lines; of the first one `dropped` bytes are missing."""
     starts = np.empty_like(breaks)
     starts[0], starts[1:] = 0, breaks[:-1] + 1
@@ -130,10 +143,37 @@ def _framed(buffer: bytes, breaks: Positions, base: int, dropped: int, limit: in
     if dropped:
         lengths[0] += dropped
         offsets[1:] += dropped
-    if lengths.max() > limit:
-        ends = np.minimum(ends, starts + limit)
     records = Records(buffer, starts, ends, offsets, lengths)
-    return records if lengths.min() else records.where(lengths > 0)
+    if comment and comment.encode() in buffer:
+        records = _without_comments(records, comment)
+    records = shortened(records, limit)
+    return records if lengths.min() else records.where(records.lengths > 0)
+
+
+def _without_comments(records: Records, comment: str) -> Records:
+    """The lines that are no comments; those become line breaks, since a parser takes the whole buffer."""
+    text = np.frombuffer(records.data, np.uint8)
+    found = begin_with(text, records.starts, comment)
+    if not found.any():
+        return records
+    data = blanked(text, records.starts[found], records.ends[found]).tobytes()
+    return Records(data, records.starts, records.ends, records.offsets, records.lengths).where(~found)
+
+
+def blanked(text: npt.NDArray[Any], starts: Positions, ends: Positions) -> npt.NDArray[Any]:
+    """A text with nothing but line feeds in some ranges, which hold at least a character each."""
+    depth = np.zeros(len(text) + 1, np.int8)
+    depth[starts] += 1
+    depth[ends] -= 1
+    return np.where(np.cumsum(depth[:-1], dtype=np.int8) > 0, text.dtype.type(_LF), text).astype(text.dtype)
+
+
+def shortened(records: Records, limit: int) -> Records:
+    """The records, cut where they are longer than allowed."""
+    if not len(records) or records.lengths.max() <= limit:
+        return records
+    ends = np.minimum(records.ends, records.starts + limit)
+    return Records(records.data, records.starts, ends, records.offsets, records.lengths)
 
 
 def _without_cr(buffer: bytes, starts: Positions, breaks: Positions) -> Positions:
@@ -149,7 +189,7 @@ def _shortened(line: bytes, dropped: int, limit: int) -> tuple[bytes, int]:
     return (line[:limit] + line[-1:], dropped + spare) if spare > 0 else (line, dropped)
 
 
-def _grouped(pieces: Iterable[Records], rows: int, size: int) -> Iterator[Records]:
+def grouped(pieces: Iterable[Records], rows: int, size: int) -> Iterator[Records]:
     """Regroups records, so that each group is as large as it may be."""
     held: list[Records] = []
     for piece in pieces:

@@ -10,26 +10,49 @@ import pyarrow.compute as pc
 
 from .framing import Positions, Records
 from .messages import sentence
+from .quoting import Dialect
+from .transcode import UNDECODABLE
 from .verdict import Mask, Verdict, as_mask
 
+_PLAIN = "abcd"
 
-def blame_framing(records: Records, verdict: Verdict) -> None:
-    """Finds the records no parser may see. Costs two searches for a byte when there are none."""
+
+def blame_framing(records: Records, dialect: Dialect, multiline: bool, verdict: Verdict) -> None:
+    """Finds the records no parser may see. Costs a search for a byte or two when there are none.
+
+    Args:
+      records: framed records.
+      dialect: how they are written.
+      multiline: whether line breaks may stand in quotes; then the framing has looked at quotes already.
+      verdict: of these records.
+    """
+    if dialect.escape and dialect.escape.encode() in records.data:
+        _blame_escapes(records, dialect, verdict)
     if b"\r" in records.data and len(rows := np.flatnonzero(_count(records, b"\r"))):
-        verdict.blame(rows, "line_break", "a carriage return without line feed stands in the record")
-    if b'"' in records.data and len(rows := np.flatnonzero(_count(records, b'"') & 1)):
+        _blame_returns(records, rows, dialect, multiline, verdict)
+    if not multiline and dialect.quote and dialect.quote.encode() in records.data:
+        rows = np.flatnonzero(_quotes(records, dialect) & 1)
         verdict.blame(rows, "unbalanced_quote", "the record has an odd number of quote characters")
 
 
-def blame_structure(records: Records, delimiter: str, fields: int, verdict: Verdict) -> None:
+def blame_encoding(records: Records, encoding: str, verdict: Verdict) -> None:
+    """Finds the records with bytes that mean nothing in the file's encoding, once they are transcoded."""
+    if UNDECODABLE in records.data and len(rows := np.flatnonzero(_count(records, UNDECODABLE))):
+        verdict.blame(rows, "bad_encoding", f"the record is no text in {encoding}")
+
+
+def blame_structure(records: Records, dialect: Dialect, fields: int, verdict: Verdict) -> None:
     """Finds the records that do not have `fields` fields; the framing must have been judged before."""
-    quoted = _count(records, b'"') > 0
-    counts = _count(records, delimiter.encode()) + 1
-    rows = np.flatnonzero(quoted & ~verdict.guilty)
+    special = [sign.encode() for sign in (dialect.quote, dialect.escape) if sign and sign.encode() in records.data]
+    counts = _count(records, dialect.delimiter.encode()) + 1
+    hard = np.zeros(len(records), bool)
+    for sign in special:
+        hard |= _count(records, sign) > 0
+    rows = np.flatnonzero(hard & ~verdict.guilty)
     if len(rows):
         texts = record_bytes(records, rows)
-        closed = well_quoted(texts, delimiter)
-        counts[rows] = _fields(texts, delimiter)
+        closed = well_quoted(texts, dialect)
+        counts[rows] = count_fields(texts, dialect)
         verdict.blame(rows[~closed], "unbalanced_quote", "a quoted field is not closed before the record ends")
     rows = np.flatnonzero((counts != fields) & ~verdict.guilty)
     if len(rows):
@@ -37,26 +60,66 @@ def blame_structure(records: Records, delimiter: str, fields: int, verdict: Verd
         verdict.blame(rows, "wrong_field_count", found)
 
 
-def well_quoted(records: pa.Array, delimiter: str) -> Mask:
+def well_quoted(records: pa.Array, dialect: Dialect, *, returns: bool = True) -> Mask:
     """Which records have no field whose quotes are still open at the record's end.
-
-    A quote opens a field only as its first character; two inside quotes are one; after the closing one the field may
-    go on, as pyarrow reads it.
 
     Args:
       records: binary[n].
-      delimiter: between two fields.
+      dialect: how they are written.
+      returns: whether a carriage return may stand outside quotes.
     """
-    d = re.escape(delimiter)
-    field = f'(?:[^"{d}][^{d}]*|"(?:[^"]|"")*"(?:[^"{d}][^{d}]*)?)?'
-    return as_mask(pc.match_substring_regex(records, f"^{field}(?:{d}{field})*$"))
+    texts, d = _unescaped(records, dialect), re.escape(dialect.delimiter)
+    bare = d if returns else rf"{d}\r"
+    field = f"[^{bare}]*"
+    if dialect.quote:
+        q = re.escape(dialect.quote)
+        field = f"(?:[^{q}{bare}][^{bare}]*|{q}(?:[^{q}]|{q}{q})*{q}(?:[^{q}{bare}][^{bare}]*)?)?"
+    return as_mask(pc.match_substring_regex(texts, f"^{field}(?:{d}{field})*$"))
 
 
-def _fields(records: pa.Array, delimiter: str) -> Positions:
+def count_fields(records: pa.Array, dialect: Dialect) -> Positions:
     """Fields of well quoted records: what stands in quotes is taken out, then delimiters are counted."""
-    d = re.escape(delimiter)
-    bare = pc.replace_substring_regex(records, f'(^|{d})"(?:[^"]|"")*"', r"\1")
-    return np.asarray(pc.count_substring(bare, delimiter)).astype(np.int64) + 1
+    texts = _unescaped(records, dialect)
+    if dialect.quote:
+        d, q = re.escape(dialect.delimiter), re.escape(dialect.quote)
+        texts = pc.replace_substring_regex(texts, f"(^|{d}){q}(?:[^{q}]|{q}{q})*{q}", r"\1")
+    return np.asarray(pc.count_substring(texts, dialect.delimiter)).astype(np.int64) + 1
+
+
+def _unescaped(records: pa.Array, dialect: Dialect) -> pa.Array:
+    """The records with another letter for each escape and what it stands before."""
+    if dialect.escape is None:
+        return records
+    plain = next(letter for letter in _PLAIN if letter not in (dialect.delimiter, dialect.quote, dialect.escape))
+    return pc.replace_substring_regex(records, f"{re.escape(dialect.escape)}(?s:.)", plain)
+
+
+def _blame_escapes(records: Records, dialect: Dialect, verdict: Verdict) -> None:
+    assert dialect.escape
+    last = np.frombuffer(records.data, np.uint8)[np.maximum(records.ends - 1, 0)]
+    rows = np.flatnonzero((last == ord(dialect.escape)) & (records.ends > records.starts))
+    if len(rows):
+        texts = _unescaped(record_bytes(records, rows), dialect)
+        open = as_mask(pc.ends_with(texts, dialect.escape))
+        verdict.blame(rows[open], "open_escape", "the record ends in an escape character that nothing follows")
+
+
+def _blame_returns(records: Records, rows: Positions, dialect: Dialect, multiline: bool, verdict: Verdict) -> None:
+    if multiline:
+        texts = record_bytes(records, rows)
+        rows = rows[well_quoted(texts, dialect) & ~well_quoted(texts, dialect, returns=False)]
+    verdict.blame(rows, "line_break", "a carriage return without line feed stands in the record")
+
+
+def _quotes(records: Records, dialect: Dialect) -> Positions:
+    """How many quotes each record has, but for escaped ones."""
+    assert dialect.quote
+    counts = _count(records, dialect.quote.encode())
+    if dialect.escape and dialect.escape.encode() in records.data:
+        rows = np.flatnonzero((_count(records, dialect.escape.encode()) > 0) & (counts > 0))
+        texts = _unescaped(record_bytes(records, rows), dialect)
+        counts[rows] = np.asarray(pc.count_substring(texts, dialect.quote)).astype(np.int64)
+    return counts
 
 
 def record_bytes(records: Records, rows: Positions) -> pa.Array:

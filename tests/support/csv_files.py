@@ -16,8 +16,9 @@ from highbeam.schemas.contract import Column, Contract
 from highbeam.schemas.sources import Csv
 from highbeam.schemas.split import Split
 from highbeam.transforms.formats.csv_files import CsvFormat
+from highbeam.transforms.formats.csv_framing import framing_of
 from highbeam.transforms.formats.csv_parser import CsvParser
-from highbeam.transforms.formats.lines import raw_lines, read_lines
+from highbeam.transforms.formats.lines import batches
 from highbeam.transforms.verdict import Rows
 
 MAX = 1 << 20
@@ -33,7 +34,7 @@ class InBlocks(CsvFormat):
 
     def raw(self, offsets: Rows, split: Split, max_record_bytes: int) -> tuple[pa.Array, Rows]:
         """The lines that begin at some offsets."""
-        return raw_lines(offsets, split, max_record_bytes, self.block_bytes)  # type: ignore[attr-defined]
+        return framing_of(split, self.options, max_record_bytes).raw(offsets, split, self.block_bytes)  # type: ignore[attr-defined]
 
 
 def contract(columns: Mapping[str, str | dict[str, object]], key: tuple[str, ...] = ()) -> Contract:
@@ -67,16 +68,18 @@ def cut(split: Split, at: list[int]) -> list[Split]:
 
 
 def read(splits: list[Split], what: Contract, **options: object) -> list[Batch]:
-    """Reads splits one after the other; `delimiter`, `nulls` and the reader's own options may be given."""
-    csv = Csv.model_validate({"path": "in.csv", **{k: options.pop(k) for k in ("delimiter", "nulls") if k in options}})
+    """Reads splits one after the other; the options of csv and the reader's own may be given."""
+    names = [name for name in options if name in Csv.model_fields]
+    csv = Csv.model_validate({"path": "in.csv", **{name: options.pop(name) for name in names}})
     limit = options.pop("max_record_bytes", MAX)
-    batches = []
+    found = []
     for split in splits:
-        mine = list(read_lines(split, CsvParser(split.header, csv, what), what, limit, **options))  # type: ignore[arg-type]
+        framed = framing_of(split, csv, limit).groups(split, **options)  # type: ignore[arg-type]
+        mine = list(batches(split, framed, CsvParser(split.header, csv, what), what, limit))  # type: ignore[arg-type]
         assert [batch.index for batch in mine] == list(range(len(mine)))
         assert [batch.last for batch in mine] == [False] * (len(mine) - 1) + [True]
-        batches += mine
-    return batches
+        found += mine
+    return found
 
 
 def rows(batches: list[Batch]) -> pa.Table:

@@ -41,7 +41,7 @@ KINDS = pytest.mark.parametrize("kind", COMPRESS)
 
 
 def read(data: bytes, kind: str, size: int = 1 << 16) -> bytes:
-    stream, found = decompressed(pa.BufferReader(data), kind), []
+    stream, found = decompressed(pa.BufferReader(data), kind), list[bytes]()
     while block := stream.read(size):
         assert len(block) <= size
         found.append(block)
@@ -91,7 +91,7 @@ def test_a_truncated_file_is_unreadable_and_says_how_far_it_went(kind: str, tmp_
     path.write_bytes(COMPRESS[kind](BODY) + COMPRESS[kind](BODY)[:-20])
     file = storage.stat(str(path))
     assert file is not None
-    split, got = Split(0, file.path, path.name, file.size, file.mark, 5, None, kind), []
+    split, got = Split(0, file.path, path.name, file.size, file.mark, 5, None, kind), list[bytes]()
     said = rf"in\.{kind}: cannot be read past byte [1-9][0-9,]*: truncated"
     with pytest.raises(UnreadableInput, match=said) as caught:
         got.extend(read_blocks(split, 5))

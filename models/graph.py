@@ -10,6 +10,7 @@ from typing import Any
 
 from ..schemas.errors import UsageError
 from .flow import dependencies, prune
+from .mirror import here
 from .runtime import tf
 
 Spec = Any
@@ -102,7 +103,7 @@ def load_transform(folder: str) -> Graph:
     Raises:
       UsageError: when there is none, or one of TensorFlow 1.
     """
-    path = Path(folder) / "transform_fn"
+    path = Path(here(folder)) / "transform_fn"
     owner = _load(path, f"no transform graph in {folder}; run `highbeam analyze`")
     function = getattr(owner, "transform_fn", None)
     if function is None:
@@ -118,7 +119,7 @@ def load_signature(folder: str, name: str) -> Graph:
     Raises:
       UsageError: when there is no SavedModel, or no such signature; names those that are there.
     """
-    owner = _load(Path(folder), f"no SavedModel in {folder}: saved_model.pb is missing")
+    owner = _load(Path(here(folder)), f"no SavedModel in {folder}: saved_model.pb is missing")
     if name not in owner.signatures:
         there = ", ".join(sorted(owner.signatures)) or "none"
         raise UsageError(f"{folder} has no signature {name!r}; it has: {there}. Set model.signature")

@@ -18,8 +18,10 @@ from typing import Any
 
 import yaml
 
+from .. import storage
 from ..schemas.errors import NotAvailable, UsageError
-from ..schemas.layout import local_problem
+from ..schemas.layout import is_url
+from .mirror import CLAIM, cache_folder, here, send
 
 MANIFEST = "model.yaml"
 TRANSFORM = "transform_fn"
@@ -62,7 +64,7 @@ class Version:
     @property
     def transform(self) -> str | None:
         """The tft.TFTransformOutput folder in it, or None: the version's own folder."""
-        return self.path if (Path(self.path) / TRANSFORM / "saved_model.pb").is_file() else None
+        return self.path if storage.exists(storage.join(self.path, TRANSFORM, "saved_model.pb")) else None
 
     @property
     def digest(self) -> str:
@@ -105,38 +107,36 @@ def _there(root: str, kind: Kind) -> str:
     numbers = ", ".join(str(version.number) for version in versions(root, kind))
     if numbers:
         return f"{root} holds {kind.noun} versions {numbers}"
-    what = "holds no complete" if Path(root).is_dir() else "does not exist, so there is no"
+    what = "holds no complete" if storage.walk(root) or Path(root).is_dir() else "does not exist, so there is no"
     return f"{root} {what} {kind.noun}: {kind.remedy}"
 
 
 def _numbers(root: str) -> list[int]:
     """Numbers of the folders that are numbers, complete or not, ascending."""
-    if problem := local_problem(root):
-        raise UsageError(problem)
-    folder = Path(root)
-    names = [entry.name for entry in folder.iterdir() if entry.is_dir()] if folder.is_dir() else []
+    names = storage.folders(root)
     return sorted(int(name) for name in names if name.isdigit() and str(int(name)) == name)
 
 
 def _version(root: str, number: int, kind: Kind) -> Version | str:
     """A version, or why it is none."""
-    path = Path(root) / str(number)
-    if not path.is_dir():
+    path = storage.join(root, str(number))
+    if str(number) not in storage.folders(root):
         return f"{path} does not exist"
-    if not (path / kind.marker).is_file():
+    if not storage.exists(storage.join(path, kind.marker)):
         return f"{path} is not complete: it has no {kind.marker}"
-    manifest = path / MANIFEST
-    if not manifest.is_file():
-        return Version(str(path), number)
+    manifest = storage.join(path, MANIFEST)
+    if not storage.exists(manifest):
+        return Version(path, number)
     try:
-        meta = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+        meta = yaml.safe_load(storage.read(manifest).decode())
         files = dict(meta["files"])
     except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError, ValueError) as error:
         return f"{manifest} cannot be read: {error!r}"
-    wrong = [name for name, expected in sorted(files.items()) if _file_digest(path / name) != expected]
+    copy = Path(here(path))
+    wrong = [name for name, expected in sorted(files.items()) if _file_digest(copy / name) != expected]
     if wrong:
         return f"{path} is not complete: {', '.join(wrong[:3])} missing or changed since {MANIFEST} was written"
-    return Version(str(path), number, meta)
+    return Version(path, number, meta)
 
 
 def write_version(
@@ -160,7 +160,7 @@ def write_version(
       UsageError: when `build` leaves no complete version.
     """
     taken = _numbers(root)
-    building = Path(root) / f".{uuid.uuid4().hex}.tmp"
+    building = Path(cache_folder("building") if is_url(root) else root) / f".{uuid.uuid4().hex}.tmp"
     building.mkdir(parents=True)
     try:
         build(str(building))
@@ -170,20 +170,29 @@ def write_version(
             meta = {**meta, "files": {name: _file_digest(building / name) for name in _files(building)}}
             (building / MANIFEST).write_text(yaml.safe_dump(meta, sort_keys=False), encoding="utf-8")
         _sync(building)
-        number = _rename(building, Path(root), max(taken, default=0) + 1)
+        put = _send if is_url(root) else _rename
+        number = put(building, root, max(taken, default=0) + 1, kind)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return Version(str(Path(root) / str(number)), number, meta or {})
+    return Version(storage.join(root, str(number)), number, meta or {})
 
 
-def _rename(building: Path, root: Path, number: int) -> int:
+def _send(building: Path, root: str, number: int, kind: Kind) -> int:
+    """Copies a folder into a bucket, under the first number that nobody has claimed."""
+    while not storage.create(storage.join(root, str(number), CLAIM), b""):
+        number += 1
+    send(str(building), storage.join(root, str(number)), [kind.marker, MANIFEST])
+    return number
+
+
+def _rename(building: Path, root: str, number: int, kind: Kind) -> int:
     """Renames a folder to the first number that is free; a folder with files in it is never replaced."""
     while True:
-        target = root / str(number)
+        target = Path(root) / str(number)
         try:
             if not target.exists():
                 building.rename(target)
-                _sync_folder(root)
+                _sync_folder(Path(root))
                 return number
         except OSError:
             if not target.exists():
@@ -198,9 +207,9 @@ def digest(folder: str, known: Mapping[str, str] | None = None) -> str:
       folder: where the files lie.
       known: digests of files that were just looked at, by relative path.
     """
-    whole = hashlib.sha256()
-    for name in _files(Path(folder)):
-        found = (known or {}).get(name) or _file_digest(Path(folder) / name)
+    whole, copy = hashlib.sha256(), Path(here(folder))
+    for name in _files(copy):
+        found = (known or {}).get(name) or _file_digest(copy / name)
         whole.update(f"{name}\0{found}\n".encode())
     return whole.hexdigest()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
@@ -13,10 +14,11 @@ from typing import Any
 from .. import storage
 from ..models import runtime as _runtime  # noqa: F401 - TensorFlow without its start-up lines
 from ..models import store
+from ..models.mirror import cache_folder
 from ..models.user_code import load_function
 from ..schemas.errors import UsageError
 from ..schemas.job import Job
-from ..schemas.layout import resolve
+from ..schemas.layout import is_url, resolve
 from ..schemas.sources import Source
 from ..schemas.split import Split
 from ..transforms import write_examples
@@ -121,7 +123,7 @@ def analyze(
         _unpack(folder)
 
     version = store.write_version(root, write, kind=store.TRANSFORMS)
-    forget(storage.join(root, CACHE), [kept.path for kept, _ in analysis.kept])
+    forget(_kept_in(root), [kept.path for kept, _ in analysis.kept])
     if examples is not None:
         _write_examples(analysis, splits, version, examples, counts[0].rows, run)
     return _result(job, version, counts[0], analysis, reads_kept, examples, time.monotonic() - started)
@@ -138,12 +140,19 @@ def _named(job: Job) -> tuple[PreprocessingFn, str]:
     return PreprocessingFn(transform.preprocessing_fn, job.folder), resolve(job.folder, transform.path)
 
 
+def _kept_in(root: str) -> str:
+    """The folder of results that serve the next analysis: beside the versions, or on this machine for a bucket's."""
+    if is_url(root):
+        return cache_folder("analyses", hashlib.sha256(root.encode()).hexdigest()[:16])
+    return storage.join(root, CACHE)
+
+
 def _planned(
     job: Job, function: PreprocessingFn, source: Source, splits: Sequence[Split], root: str
 ) -> tuple[Analysis, str]:
     """What is to be analysed, and the folder of results that serve it."""
     traced = trace(function, job.training_contract)
-    cache = storage.join(root, CACHE, fingerprint(job, source, traced.digest))
+    cache = storage.join(_kept_in(root), fingerprint(job, source, traced.digest))
     kept, new = divide(splits, kept_groups(cache) if traced.digest else [])
     return Analysis(function, traced, source, job.training_contract, new, kept), cache
 

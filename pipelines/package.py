@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models import store
+from ..models.mirror import here
 from ..models.scoring import examine
 from ..schemas.errors import UsageError
 from ..schemas.job import Job
@@ -65,7 +66,7 @@ def package(job: Job, saved_model: str, transform: int | None = None) -> Package
         for part in _parts(source):
             _copy(part, Path(folder) / part.name)
         if graph is not None:
-            _copy(Path(graph.path) / store.TRANSFORM, Path(folder) / store.TRANSFORM)
+            _copy(Path(here(graph.path)) / store.TRANSFORM, Path(folder) / store.TRANSFORM)
 
     number = graph.number if graph else None
     meta = {"backend": scoring.model.backend, "transform": number, "job": job.name}
@@ -77,7 +78,7 @@ def package(job: Job, saved_model: str, transform: int | None = None) -> Package
 def _saved_model(path: str) -> Path:
     if Path(path).is_file():
         raise UsageError(f"{path} is a file, and a SavedModel is a folder; Keras writes one with model.export(DIR)")
-    return Path(path)
+    return Path(here(path))
 
 
 def _graph(job: Job, number: int | None) -> store.Version | None:

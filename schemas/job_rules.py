@@ -8,7 +8,7 @@ from typing import Any
 
 from .contract import KEY_TYPES, Column
 from .job import Job
-from .layout import layout, local_problem
+from .layout import layout, place_problem
 
 Path = tuple[Any, ...]
 Problem = tuple[Path, str]
@@ -123,7 +123,7 @@ def _places(job: Job) -> Iterator[Problem]:
     }
     places |= {("source", job.source.format, "path", i): path for i, path in enumerate(job.source.files.path)}
     for where, place in places.items():
-        if place is not None and (problem := local_problem(place)):
+        if place is not None and (problem := place_problem(place)):
             yield where, f"{'.'.join(map(str, where))}: {problem}"
     inside = os.path.relpath(layout(job).state, layout(job).table)
     if not inside.startswith(("..", "_")):

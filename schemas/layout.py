@@ -7,19 +7,28 @@ import os
 import re
 from dataclasses import dataclass
 
+from .. import storage
 from .job import Job
 
-_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 _DATE = re.compile(r"\{date(?::([^}]*))?\}")
 
 
-def local_problem(place: str) -> str | None:
-    """Why a place cannot be used, or None; object stores are not built yet."""
-    return f"{place}: object stores are not available yet; use a local path" if _SCHEME.match(place) else None
+def place_problem(place: str) -> str | None:
+    """Why a place cannot be used, or None."""
+    if is_url(place) and storage.scheme(place) not in storage.SCHEMES:
+        return f"{place}: no such store is known; write a local path, s3://bucket/… or gs://bucket/…"
+    return None
+
+
+def is_url(place: str) -> bool:
+    """Whether a path is one of a store, and not of this machine."""
+    return storage.scheme(place) is not None
 
 
 def resolve(folder: str, place: str) -> str:
     """A path of job.yaml, made absolute against the job's folder."""
+    if is_url(place):
+        return place.rstrip("/")
     return os.path.normpath(os.path.join(folder, os.path.expanduser(place)))
 
 

@@ -13,9 +13,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # Lowest first: a room imports itself and those before it.
-ROOMS = ["storage", "schemas", "models", "transforms", "pipelines", "scheduler", "console", "cli", "__main__"]
+ROOMS = ["stores", "storage", "schemas", "models", "transforms", "pipelines", "scheduler", "console", "cli", "__main__"]
 HEAVY = {"apache_beam", "tensorflow", "tensorflow_transform", "tfx_bsl", "keras", "tf_keras"}
-LIGHT_ROOMS = ["storage", "schemas"]
+LIGHT_ROOMS = ["stores", "storage", "schemas"]
 
 
 def sources(room: str) -> list[Path]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..schemas.contract import Contract
 from ..schemas.errors import UsageError
+from ..schemas.layout import is_url
 from ..schemas.sources import Inputs, Source
 from ..schemas.split import Split
 from .formats.choose import format_of
@@ -66,6 +67,8 @@ def fitting_size(total: int) -> int:
 
 
 def _name(path: str, folder: str) -> str:
+    if is_url(path):
+        return path
     return pathlib.PurePath(os.path.relpath(path, folder)).as_posix()
 
 

@@ -71,11 +71,9 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
         resolve(str(tmp_path / "empty"))
 
 
-def test_labels_and_object_stores_are_for_later(tmp_path: Path) -> None:
+def test_labels_are_for_later(tmp_path: Path) -> None:
     with pytest.raises(NotAvailable, match="model version 'champion': labels are not available yet"):
         resolve(str(tmp_path), "champion")
-    with pytest.raises(UsageError, match="object stores are not available yet"):
-        resolve("gs://bucket/models")
 
 
 def test_writing_numbers_on_from_the_greatest(tmp_path: Path) -> None:

@@ -75,8 +75,8 @@ def test_a_good_job_is_read_whole() -> None:
         ("version: 3", "password: x", ["11: model.password: secrets do not belong in a job"]),
         (
             "path: predictions",
-            "path: s3://bucket/p",
-            ["13: output.delta.path: s3://bucket/p: object stores are not available"],
+            "path: ftp://host/p",
+            ["13: output.delta.path: ftp://host/p: no such store is known; write a local path"],
         ),
         ("csv: {", "bigquery: {", ["2: source: name one of csv, json,", "3: source.bigquery: not available yet"]),
         (

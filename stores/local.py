@@ -1,0 +1,129 @@
+"""Objects on this machine: files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+from pyarrow import fs
+
+from .base import FileInfo, Sink, name_of
+
+_LOCAL = fs.LocalFileSystem()
+
+
+class LocalStore:
+    """See `Store`; paths are those of this machine."""
+
+    def stat(self, path: str) -> FileInfo | None:
+        """The file, with its mtime in nanoseconds as mark."""
+        return _described(_LOCAL.get_file_info(path))
+
+    def children(self, folder: str) -> tuple[list[str], list[FileInfo]]:
+        """Folders and files directly in a folder."""
+        with suppress(NotADirectoryError):
+            infos = _LOCAL.get_file_info(fs.FileSelector(folder or ".", allow_not_found=True))
+            if not folder:  # "./name" is not what was asked for
+                infos = _LOCAL.get_file_info([name_of(info.path) for info in infos])
+            folders = [info.path for info in infos if info.type == fs.FileType.Directory]
+            return folders, [found for info in infos if (found := _described(info))]
+        return [], []
+
+    def walk(self, folder: str) -> list[FileInfo]:
+        """All files in a folder and below."""
+        selected = fs.FileSelector(folder or ".", recursive=True, allow_not_found=True)
+        found = [_described(info) for info in _LOCAL.get_file_info(selected)]
+        return sorted((file for file in found if file), key=lambda file: file.path)
+
+    def open_input(self, path: str) -> pa.NativeFile:
+        """Opens a file for random access."""
+        return _LOCAL.open_input_file(path)
+
+    def put(self, path: str, data: bytes | pa.Buffer) -> None:
+        """Writes beside the path under a passing name, then renames."""
+        with _temporary(path, data) as temporary:
+            temporary.replace(path)
+
+    def create(self, path: str, data: bytes | pa.Buffer) -> bool:
+        """Writes beside the path under a passing name, then links, which fails where there is something."""
+        with _temporary(path, data) as temporary:
+            try:
+                Path(path).hardlink_to(temporary)
+            except FileExistsError:
+                return False
+        return True
+
+    def remove(self, path: str) -> None:
+        """Removes a file, if it is there."""
+        Path(path).unlink(missing_ok=True)
+
+    def remove_tree(self, path: str) -> None:
+        """Removes a folder; two may do so at once."""
+        folder = Path(path)
+        while folder.is_dir():
+            with suppress(FileNotFoundError):  # the other remover was faster with some of it
+                shutil.rmtree(folder)
+
+    @contextmanager
+    def writer(self, folder: str) -> Iterator[Sink]:
+        """Writes into the folder under a passing name, then renames."""
+        temporary = _temporary_name(folder)
+        try:
+            with temporary.open("xb") as raw:
+                yield LocalSink(self, folder, temporary, raw)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def unwritable(self, folder: str) -> str | None:
+        """Why a folder that may not exist yet cannot be written to, or None."""
+        place = Path(folder)
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        if not place.is_dir():
+            return f"{place} is a file, not a folder"
+        return None if os.access(place, os.W_OK | os.X_OK) else f"{place} is not writable"
+
+
+class LocalSink(Sink):
+    """A file being written."""
+
+    def __init__(self, store: LocalStore, folder: str, temporary: Path, raw: BinaryIO) -> None:
+        super().__init__(folder, raw)
+        self._store, self._temporary = store, temporary
+
+    def _there(self, path: str) -> FileInfo | None:
+        return self._store.stat(path)
+
+    def _finish(self, path: str) -> None:
+        self._temporary.replace(path)
+
+
+@contextmanager
+def _temporary(path: str, data: bytes | pa.Buffer) -> Iterator[Path]:
+    """The bytes, safe on disk under a passing name beside `path`."""
+    temporary = _temporary_name(os.path.dirname(path))
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _temporary_name(folder: str) -> Path:
+    """A name nobody else has; begins with a dot, so that neither listings nor globs show it."""
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    return place / f".{uuid.uuid4().hex}.tmp"
+
+
+def _described(info: fs.FileInfo) -> FileInfo | None:
+    return FileInfo(info.path, info.size, str(info.mtime_ns)) if info.type == fs.FileType.File else None

@@ -6,15 +6,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...schemas.sources import Inputs
+from .avro_files import AvroFormat
 from .base import Format
 from .csv_files import CsvFormat
+from .json_files import JsonFormat
 from .log_files import LogFormat
 from .parquet_files import ParquetFormat
 
 FORMATS: Mapping[str, Callable[[Any], Format]] = {
     "csv": CsvFormat,
+    "json": JsonFormat,
     "log": LogFormat,
     "parquet": ParquetFormat,
+    "avro": AvroFormat,
 }
 """Name in job.yaml -> what makes the format of its options."""
 

@@ -1,0 +1,69 @@
+"""Columns of rows that are Python objects already: of JSON, or as an Avro decoder gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ...schemas.contract import Contract
+from ..messages import MAX_SHOWN
+from ..verdict import Verdict
+from .arrays import WRONG, array_of, canonical
+from .schema import FieldPath, paths_of, type_at
+
+Stored = Callable[[Any, pa.DataType], Any]
+"""What `array_of` takes for a value; raises one of WRONG for one that is none of the type."""
+
+
+def object_columns(
+    rows: Sequence[Any], schema: pa.Schema, contract: Contract, stored: Stored, records: Verdict
+) -> list[pa.Array | None]:
+    """Takes the columns of a contract out of rows.
+
+    Args:
+      rows: mappings; None for one that could not be read, and is blamed already.
+      schema: of the file.
+      contract: the columns wanted.
+      stored: of one value.
+      records: is told of rows with a value that is none of the file's type.
+
+    Returns:
+      For each column of the contract an array of the innocent rows, or None when the file has no such column.
+    """
+    columns: list[pa.Array | None] = []
+    for name, path in zip(contract.columns, paths_of(schema, contract), strict=True):
+        if path is None:
+            columns.append(None)
+        else:
+            columns.append(_column(_values(rows, path), name, canonical(type_at(schema, path)), stored, records))
+    if not records:
+        return columns
+    kept = pa.array(records.innocent)
+    return [column and column.take(kept) for column in columns]
+
+
+def _values(rows: Sequence[Any], path: FieldPath) -> list[Any]:
+    for name in path:
+        rows = [row.get(name) if isinstance(row, dict) else None for row in rows]
+    return list(rows)
+
+
+def _column(values: list[Any], name: str, type: pa.DataType, stored: Stored, records: Verdict) -> pa.Array:
+    try:
+        return array_of([stored(value, type) for value in values], type)
+    except WRONG:
+        return array_of([_checked(row, value, name, type, stored, records) for row, value in enumerate(values)], type)
+
+
+def _checked(row: int, value: Any, name: str, type: pa.DataType, stored: Stored, records: Verdict) -> Any:
+    try:
+        made = stored(value, type)
+        array_of([made], type)
+    except WRONG:
+        said = f"column {name}: {repr(value)[:MAX_SHOWN]} is not {type}, which the file has there"
+        records.blame(np.array([row]), "bad_value", said)
+        return None
+    return made

@@ -36,18 +36,29 @@ class Composed:
         self._counts: list[int] = []
         self._all = self._traced(self._predictions)
         self._graph_alone: Any = None
+        self._judged: tuple[str, ...] = ()
 
     def predict(self, rows: pa.RecordBatch) -> list[list[Array]]:
         """The parts of each prediction, as `outputs.published` takes them."""
         results = iter([tensor.numpy() for tensor in self._all(*self._tensors(rows))])
         return [list(islice(results, count)) for count in self._counts]
 
-    def transform(self, rows: pa.RecordBatch) -> None:
-        """Runs the transform graph alone, to see whether it raises."""
-        tensors = self._tensors(rows)
-        if self._fit.graph is not None:
-            self._graph_alone = self._graph_alone or self._traced(self._features_flat)
-            self._graph_alone(*tensors)
+    def transform(self, rows: pa.RecordBatch) -> pa.Array | None:
+        """Runs the transform graph alone, to see whether it raises, or what it gives is not finite.
+
+        Returns:
+          string[rows]: a feature that is NaN or infinite, null where none is; None without a graph.
+        """
+        tensors = list(self._tensors(rows))
+        if self._fit.graph is None:
+            return None
+        self._graph_alone = self._graph_alone or self._traced(self._features_judged)
+        found = [tensor.numpy() for tensor in self._graph_alone(*tensors)[: len(self._judged)]]
+        named = np.full(rows.num_rows, None, object)
+        for name, unsound in reversed(list(zip(self._judged, found, strict=True))):
+            if len(unsound) == rows.num_rows:
+                named[unsound] = name
+        return pa.array(named, pa.string())
 
     def _tensors(self, rows: pa.RecordBatch) -> Iterator[Any]:
         yield tf.constant(rows.num_rows, tf.int64)
@@ -70,8 +81,12 @@ class Composed:
         self._counts = [len(group) for group in groups]
         return [tensor for group in groups for tensor in group]
 
-    def _features_flat(self, rows: Any, *parts: Any) -> list[Any]:
-        return [tensor for feature in self._features(rows, parts).values() for tensor in flatten(feature)]
+    def _features_judged(self, rows: Any, *parts: Any) -> list[Any]:
+        """Which rows of each feature of floats are not finite; then all features, so that all is computed."""
+        features = self._features(rows, parts)
+        judged = {name: unsound(feature, rows) for name, feature in sorted(features.items()) if _is_judged(feature)}
+        self._judged = tuple(judged)
+        return [*judged.values(), *(tensor for feature in features.values() for tensor in flatten(feature))]
 
     def _features(self, rows: Any, parts: Sequence[Any]) -> Mapping[str, Any]:
         """What the signature is fed with: the graph's outputs, or the columns themselves."""
@@ -87,6 +102,23 @@ class Composed:
             for name, spec in graph.inputs.items()
         }
         return graph.inlined(inputs, [link.feature for link in self._fit.links])
+
+
+def _is_judged(feature: Any) -> bool:
+    return bool(feature.dtype.is_floating and feature.shape.rank)
+
+
+def unsound(feature: Any, rows: Any) -> Any:
+    """Inside a graph: bool[rows], whether a row of a feature of any kind holds NaN or infinity."""
+    if isinstance(feature, tf.SparseTensor):
+        wrong = tf.cast(~tf.math.is_finite(feature.values), tf.int32)
+        return tf.math.unsorted_segment_sum(wrong, feature.indices[:, 0], rows) > 0
+    if isinstance(feature, tf.RaggedTensor):
+        wrong = feature.with_flat_values(tf.cast(~tf.math.is_finite(feature.flat_values), tf.int32))
+        for _ in range(feature.shape.rank - 1):
+            wrong = tf.reduce_sum(wrong, axis=1)
+        return wrong > 0
+    return tf.reduce_any(~tf.math.is_finite(feature), axis=list(range(1, feature.shape.rank)))
 
 
 def _shaped(tensor: Any, spec: Any) -> Any:

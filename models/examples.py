@@ -54,7 +54,7 @@ class Examples:
         return [list(islice(results, count)) for count in self._counts]
 
     def transform(self, rows: pa.RecordBatch) -> None:
-        """Builds the Examples: all that comes before the model."""
+        """Builds the Examples: all that comes before the model, whose signature holds the transform graph."""
         serialize(rows, self._contract)
 
     def _body(self, serialized: Any) -> list[Any]:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..schemas.batch import OFFSET, Batch
 from ..schemas.errors import HighbeamError
 from ..schemas.halving import halving
 from .predictions import PredictionColumn, prediction_schema
 from .score import joined
-from .values import turn_away_unsound
+from .values import judge, turn_away_unsound
 
 Function = Callable[[pa.RecordBatch], pa.RecordBatch]
 
@@ -45,7 +46,21 @@ def postprocess(
         guilty[list(errors)] = True
         messages = pa.array(errors.values(), pa.string())
         batch = batch.turn_away(pa.array(guilty), "postprocess", "postprocess_failed", messages, key)
+    scored = batch.rows
     batch = batch.with_rows(_replaced(batch.rows, done))
+    return _turn_away_unsound(batch, scored, columns, key)
+
+
+def _turn_away_unsound(
+    batch: Batch, scored: pa.RecordBatch, columns: Sequence[PredictionColumn], key: Sequence[str]
+) -> Batch:
+    """Moves the rows that must not be published; where the model's own predictions were not finite, it is to blame."""
+    after = judge(batch.rows, columns)
+    before = after and judge(scored, columns)
+    if after and before:
+        model = pc.and_(*(pc.equal(verdict[0], "not_finite").fill_null(False) for verdict in (after, before)))
+        if pc.any(model).as_py():
+            batch = batch.turn_away(model, "predict", "not_finite", before[1].filter(model), key)
     return turn_away_unsound(batch, columns, "postprocess", key)
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..schemas.batch import OFFSET, Batch
 from ..schemas.rejected import Stage
 from .backends.base import Backend, Exhausted, Guilty
 from .predictions import prediction_schema
 from .scorer import Scorer
-from .values import turn_away_unsound
+from .values import judge, turn_away_unsound
 
 REASONS: dict[Stage, tuple[str, str]] = {
     "preprocess": ("preprocess_failed", "the transform graph failed on this row"),
@@ -27,7 +28,8 @@ def score_batch(
     """Scores a batch.
 
     Tries all rows in one call. When that fails, halving finds the rows to blame; only they are turned away, with stage
-    `preprocess` if the transform graph fails on the row alone, and `predict` otherwise.
+    `preprocess` if the transform graph fails on the row alone, and `predict` otherwise. So it is with NaN and infinity:
+    of stage `preprocess` where a feature of the graph is not finite either.
 
     Args:
       batch: rows with the columns the model reads; an empty batch never reaches it.
@@ -42,11 +44,40 @@ def score_batch(
     backend = scorer.backend
     scored, failures = _score(batch.rows, scorer)
     batch = _turn_away(batch, failures, backend, key)
+    given = batch.rows
     names = [*key, *passthrough]
     columns = [*batch.rows.select(names).columns, *scored.columns, batch.rows.column(OFFSET)]
     rows = pa.RecordBatch.from_arrays(columns, [*names, *scored.schema.names, OFFSET])
     batch = batch.with_rows(rows)
-    return turn_away_unsound(batch, backend.predictions, "predict", key) if judged else batch
+    return _turn_away_unsound(batch, given, backend, key) if judged else batch
+
+
+def _turn_away_unsound(batch: Batch, given: pa.RecordBatch, backend: Backend, key: Sequence[str]) -> Batch:
+    """Moves the rows with a prediction that must not be published.
+
+    Where a prediction is not finite and a feature is not either, the transform graph is to blame.
+    """
+    verdict = judge(batch.rows, backend.predictions)
+    if verdict is None:
+        return batch
+    infinite = pc.equal(verdict[0], "not_finite").fill_null(False)
+    features = _unsound_features(given.filter(infinite), backend)
+    if features is not None and features.null_count < len(features):
+        blamed = np.flatnonzero(infinite)[features.is_valid().to_numpy(zero_copy_only=False)]
+        guilty = np.isin(np.arange(len(batch)), blamed)
+        said = pc.binary_join_element_wise(
+            "feature ", features.drop_null(), " of the transform graph is NaN or infinite", ""
+        )
+        batch = batch.turn_away(pa.array(guilty), "preprocess", "not_finite", said, key)
+    return turn_away_unsound(batch, backend.predictions, "predict", key)
+
+
+def _unsound_features(rows: pa.RecordBatch, backend: Backend) -> pa.Array | None:
+    """A feature of each row that is not finite before the model sees it, null where there is none."""
+    try:
+        return backend.preprocess(rows) if rows.num_rows else None
+    except (Guilty, Exhausted):
+        return None  # they were scored together with others, and alone they are not
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,17 @@ class Backend(Protocol):
         """
         ...
 
-    def preprocess(self, rows: pa.RecordBatch) -> None:
-        """Does what comes before the model, and no more, to see whether it raises. Raises like `predict`."""
+    def preprocess(self, rows: pa.RecordBatch) -> pa.Array | None:
+        """Does what comes before the model, and no more, to see whether it is to blame.
+
+        Args:
+          rows: at least `columns`.
+
+        Returns:
+          string[rows]: the first feature of a row that is NaN or infinite, null where none is; or None where nothing
+          comes before the model.
+
+        Raises:
+          As `predict` does.
+        """
         ...

@@ -69,7 +69,7 @@ class _Runs(Protocol):
 
     def predict(self, rows: pa.RecordBatch) -> list[list[Any]]: ...
 
-    def transform(self, rows: pa.RecordBatch) -> None: ...
+    def transform(self, rows: pa.RecordBatch) -> pa.Array | None: ...
 
 
 class TensorFlow:
@@ -94,10 +94,10 @@ class TensorFlow:
             arrays = [published(column, values, rows.num_rows) for column, values in pairs]
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
-    def preprocess(self, rows: pa.RecordBatch) -> None:
-        """Makes the tensors and runs the transform graph alone."""
+    def preprocess(self, rows: pa.RecordBatch) -> pa.Array | None:
+        """Makes the tensors and runs the transform graph alone; names the features that are not finite."""
         with _told_apart():
-            self._runs.transform(rows)
+            return self._runs.transform(rows)
 
 
 @contextmanager

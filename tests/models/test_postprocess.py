@@ -37,13 +37,13 @@ def scored(y: list[float]) -> Batch:
 
 
 def double(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Twice y, in another order of columns; dislikes 13."""
+    """Twice y, in another order of columns; dislikes 13, and makes NaN of 14."""
     assert rows.schema.names == ["k", "g", "y", "n"]
     if 13 in rows.column("y").to_pylist():
         raise ValueError("thirteen\nin two lines")
-    return pa.RecordBatch.from_arrays(
-        [rows.column("n"), pc.multiply(rows.column("y"), pa.scalar(2, pa.float32()))], ["n", "y"]
-    )
+    twice = pc.multiply(rows.column("y"), pa.scalar(2, pa.float32()))
+    broken = pc.if_else(pc.equal(twice, 28), pa.scalar(float("nan"), pa.float32()), twice)
+    return pa.RecordBatch.from_arrays([rows.column("n"), broken], ["n", "y"])
 
 
 def test_it_replaces_the_predictions_and_nothing_else() -> None:
@@ -53,13 +53,15 @@ def test_it_replaces_the_predictions_and_nothing_else() -> None:
 
 
 def test_guilty_rows_and_those_out_of_bounds_are_rejected() -> None:
-    done = postprocess(scored([1, 13, 60, float("nan"), 2]), double, COLUMNS, ["k"])
+    """What the model has given already is not blamed on the step."""
+    done = postprocess(scored([1, 13, 60, float("nan"), 2, 14]), double, COLUMNS, ["k"])
     assert done.rows.column("k").to_pylist() == [0, 4]
     found = {reject["key"]: (reject["stage"], reject["reason"]) for reject in done.rejected.to_pylist()}
     assert found == {
         "1": ("postprocess", "postprocess_failed"),
         "2": ("postprocess", "above_max"),
-        "3": ("postprocess", "not_finite"),
+        "3": ("predict", "not_finite"),
+        "5": ("postprocess", "not_finite"),
     }
     message = done.rejected.column("message")[0].as_py()
     assert message == "the postprocess function failed on this row: ValueError: thirteen"

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from .. import storage
 from ..schemas.batch import OFFSET
+from ..schemas.order import sort_rows
 from ..schemas.plan import Plan, load_plan
 from ..schemas.rejected import EMPTY
 from ..schemas.replay import INPUT
@@ -71,7 +72,9 @@ def carry(split: Split, plan: Plan) -> pa.Buffer:
     rows = with_origin(rows, plan, Origin(split.file, plan.replay.model_version))
     if not plan.replay.published:
         rows = _without(rows, plan)
-    return encode_staged(rows, EMPTY, rows.num_rows, plan.job.contract.key, split.number)
+    key = plan.job.contract.key
+    rows = sort_rows(rows, [*key, INPUT, OFFSET])  # a table's files may have been rewritten in another order
+    return encode_staged(rows, EMPTY, rows.num_rows, key, split.number)
 
 
 def _published(path: str) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from highbeam import storage
 from highbeam.pipelines.rejects import export_rejects, reject_lines
 from highbeam.schemas.job import Job
 from highbeam.schemas.layout import layout
+from highbeam.transforms import cells, ranges
 
 from tests.support.jobs import DAY, JOB, csv_lines, make_job, save_model, shuffled, write_night
 
@@ -150,7 +152,6 @@ def test_after_a_refused_run_it_publishes_the_night(tmp_path: Path) -> None:
     assert (some.status, some.reason, some.parent) == ("refused", "over_budget", refused.run_id)
     assert some.read == N
     assert len(list(reject_lines(strict, DAY))) == some.rejected < DIRTY
-    assert not Path(layout(strict).table, f"date={DAY}").glob("*.parquet") or DeltaTable(layout(strict).rejects)
     mended = job_of(tmp_path, MENDED, "rejects.max_fraction=0.01")
     manifest = highbeam.replay(mended, DAY)
     assert (manifest.status, manifest.attempt, manifest.parent) == ("published", 1, some.run_id)
@@ -340,13 +341,73 @@ def test_nights_that_cannot_be_replayed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("old", "new", "message"),
     [
-        (("key: k", "key: {columns: [g, k]}"), "has another key, k"),
-        (("  x: {type", "  x: {from: weight, type"), "the header lacks weight"),
-        (("[g]", "[]"), "column g"),
+        ("key: k\n", "", "has another key, k"),
+        ("  x: {type", "  x: {from: weight, type", "the header lacks weight"),
+        ("[g]", "[]", "column g"),
+        ("csv:", "json:", "source: run .* read csv, not json"),
     ],
 )
-def test_jobs_that_do_not_fit_the_night(dirty: Job, tmp_path: Path, change: tuple[str, str], message: str) -> None:
+def test_jobs_that_do_not_fit_the_night(tmp_path: Path, old: str, new: str, message: str) -> None:
+    night(tmp_path, dirty_lines(60, 10))
+    highbeam.run(job_of(tmp_path, model=True), DAY)
     with pytest.raises(highbeam.UsageError, match=message):
-        highbeam.replay(job_of(tmp_path, MENDED.replace(*change)), DAY)
+        highbeam.replay(job_of(tmp_path, MENDED.replace(old, new)), DAY)
+
+
+@pytest.mark.parametrize("max_opens", [1 << 15, 3])
+@pytest.mark.parametrize("key", ["key: {columns: k, duplicates: keep}", "key: {columns: k, duplicates: reject}", ""])
+def test_many_ranges_of_many_equal_keys(
+    max_opens: int, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("highbeam.transforms.merge.plan_ranges", partial(ranges.plan_ranges, rows_each=100))
+    monkeypatch.setattr(
+        "highbeam.transforms.merge.plan_cells", partial(cells.plan_cells, rows_each=100, max_opens=max_opens)
+    )
+    lines = [f"{k % 40},{'q' if k % 3 == 0 else 'a'},{k}" for k in shuffled(1500)]
+    night(tmp_path, lines)
+    text = JOB.replace("key: k", key).replace("[g]", "[g]" if key else "[g, k]")
+    job = job_of(tmp_path, text, "rejects.max_fraction=1", model=True)
+    first = highbeam.run(job, DAY)
+    mended = job_of(tmp_path, text.replace("[a, b, c]", "[a, b, c, q]"), "rejects.max_fraction=1")
+    manifest = highbeam.replay(mended, DAY)
+    assert (manifest.status, manifest.read) == ("published", 1500)
+    assert "reject" in key or min(len(first.files), len(manifest.files)) > 3
+    clean = mended.model_copy(update={"output": job_of(tmp_path, text, "output.delta.path=other").output})
+    undone = highbeam.run(clean.model_copy(update={"columns": mended.columns}), DAY)
+    assert published(mended).equals(published(clean))
+    assert manifest.rejected_by == undone.rejected_by
+    left, never_lost = (sorted(map(str, reject_lines(one, DAY))) for one in (mended, clean))
+    assert left == never_lost
+
+
+def test_a_night_that_was_compacted(tmp_path: Path) -> None:
+    night(tmp_path, dirty_lines(600, 100))
+    highbeam.run(job_of(tmp_path, model=True), DAY)
+    half = job_of(tmp_path, MENDED.replace("min: 0", "min: 75"))
+    first = highbeam.replay(half, DAY)
+    table = DeltaTable(layout(half).table)
+    table.optimize.z_order(["y"])
+    assert highbeam.run(half, DAY).status == "already_published"
+    mended = job_of(tmp_path, MENDED)
+    manifest = highbeam.replay(mended, DAY)
+    assert (manifest.predicted, manifest.parent, manifest.attempt) == (600, first.run_id, 3)
+    assert published(mended).equals(undisturbed(mended, tmp_path))
+
+
+def test_an_edit_may_hold_anything(tmp_path: Path) -> None:
+    write_night(tmp_path, [*csv_lines(range(10)), "x,a,1", "y,a,1", "z,a,1"])
+    job = make_job(tmp_path, overrides=[GENEROUS])
+    highbeam.run(job, DAY)
+    file = tmp_path / "rejects.jsonl"
+    export_rejects(job, str(file))
+    edits = ["11,a,1\n12,b,2", '13,"a\nb,1', "14,a,1"]
+    exported = [json.loads(line) for line in file.read_text().splitlines()]
+    for reject, raw in zip(exported, edits, strict=True):
+        reject["raw"] = raw
+    file.write_text("\n".join(map(json.dumps, exported)))
+    manifest = highbeam.replay(job, DAY, export=str(file))
+    assert (manifest.status, manifest.replayed["recovered"], manifest.rejected) == ("published", 1, 2)
+    assert highbeam.lookup(job, [11, 12, 13, 14])["k"].to_pylist() == [14]
+    assert [reject["raw"] for reject in reject_lines(job, DAY)] == edits[:2]

@@ -186,21 +186,35 @@ def _check_names(date: str, files: Sequence[DataFile], run_id: str) -> None:
 
 def _published_by(path: str, paths: Sequence[str]) -> re.Match[str] | None:
     """The one run all files are of; None without files."""
-    runs = {run for file in paths for run in _runs_of(path, file)}
-    named = {match["run_id"]: match for run in runs if (match := _RUN.fullmatch(run))}
-    if paths and (len(runs) != 1 or len(named) != 1):
+    named = {match["run_id"] for file in paths if (match := _FILE.fullmatch(file))}
+    renamed = {run for file in paths if not _FILE.fullmatch(file) for run in _runs_in(path, file)}
+    run = _last_of(named, renamed)
+    if paths and run is None:
         raise UsageError(
             f"{path}: {paths[0].rpartition('/')[0]} does not hold the files of one run of Highbeam, but of "
-            f"{', '.join(sorted(runs)) or 'others'}; delete that partition, or publish to another path"
+            f"{', '.join(sorted(named | renamed)) or 'others'}; delete that partition, or publish to another path"
         )
-    return next(iter(named.values()), None)
+    return run
 
 
-def _runs_of(path: str, file: str) -> set[str]:
-    """The run a file is of: by its name, or by its rows where a compaction has renamed it."""
-    if match := _FILE.fullmatch(file):
-        return {match["run_id"]}
+def _runs_in(path: str, file: str) -> set[str]:
+    """The runs whose rows a file holds that a compaction has renamed; the file itself where they name none."""
     return _constants(path, file, RUN_COLUMN) or {file}
+
+
+def _last_of(named: set[str], renamed: set[str]) -> re.Match[str] | None:
+    """The run of the last attempt, if the others can be those whose rows it has kept, as a replay does.
+
+    Args:
+      named: runs that names of files tell: not more than one can be right.
+      renamed: runs that rows of other files tell.
+    """
+    runs = [_RUN.fullmatch(run) for run in sorted(named | renamed)]
+    attempts = {run["attempt"] for run in runs if run}
+    if not runs or len(named) > 1 or len(attempts) < len(runs):
+        return None
+    last = runs[-1]
+    return last if last and named <= {last["run_id"]} else None
 
 
 def _constants(path: str, file: str, column: str) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,12 +16,15 @@ from .. import storage
 from ..schemas.errors import UsageError
 from ..transforms.decompress import MAGIC, decompressed
 from ..transforms.formats.text import compression_of
-from .sample_text import Read, read_csv, read_json, read_log, table_of
+from .sample_csv import read_csv
+from .sample_text import Read, read_json, read_log, table_of
 
 HEAD_BYTES = 4 << 20
 """How much of a file is looked at, after decompression."""
 HEAD_ROWS = 1 << 16
 _STEP = 1 << 18
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_CP1252 = re.compile(rb"[\x80-\x9f]")  # control characters in latin-1, letters and quotes on Windows
 
 
 @dataclass(frozen=True)
@@ -81,16 +85,25 @@ def _text(path: str, head: bytes, whole: bool) -> Sample:
     if kind := next((name for magic, name in MAGIC.items() if head.startswith(magic)), None):
         raise UsageError(f"{path}: is {kind}, and its name does not say so; rename it, or decompress it")
     end = len(head) if whole else head.rfind(b"\n") + 1
-    try:
-        text = head[:end].decode("utf-8-sig") if end else head.decode("utf-8-sig", "ignore")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: is no file that Highbeam reads: neither Parquet, Avro nor UTF-8 text") from error
+    text, encoding = _decoded(path, head[:end]) if end else (head.decode("utf-8-sig", "ignore"), {})
     if not text.strip():
         raise UsageError(f"{path}: holds no line within {HEAD_BYTES:,} bytes")
     for name, read in _TEXTS.items():
-        if (made := read(path, text)) is not None:
-            return Sample(name, made.options, _rows(path, made.table), whole, made.wrong)
+        if (name == "csv" or not encoding) and (made := read(path, text)) is not None:
+            return Sample(name, {**made.options, **encoding}, _rows(path, made.table), whole, made.wrong)
     raise UsageError(f"{path}: is no file that Highbeam reads")
+
+
+def _decoded(path: str, data: bytes) -> tuple[str, dict[str, str]]:
+    """The text, and its encoding where that must be said; only CSV may be in another than UTF-8."""
+    try:
+        return data.decode("utf-8-sig"), {}
+    except UnicodeDecodeError:
+        pass
+    if _BINARY.search(data):
+        raise UsageError(f"{path}: is no file that Highbeam reads: neither Parquet, Avro nor text")
+    encoding = "cp1252" if _CP1252.search(data) else "latin-1"
+    return data.decode(encoding, "replace"), {"encoding": encoding}
 
 
 def _parquet(path: str) -> Sample:

@@ -1,8 +1,7 @@
-"""Text as a table, by pyarrow's own inference: CSV, JSON and logs, each None where the text is none of its kind."""
+"""JSON and logs as tables, by pyarrow's own inference; None where the text is none of the kind."""
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 from collections import Counter
@@ -13,19 +12,16 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 
 from ..schemas.contract import Column
-from ..schemas.errors import UsageError
 from ..transforms.convert_times import convert_times
 from ..transforms.formats.log_patterns import FORMATS, only, whole
 
-DELIMITERS = (",", "\t", ";", "|")
-_LINES = 100
+LINES = 100
+"""Lines that decide of what kind a text is."""
 _MOST_RECORDS = 1 << 16
-_MOSTLY = 0.9
+MOSTLY = 0.9
 """A column is of the type that so many of its values have; the others are said to be wrong."""
-_NUMBER = r"^\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*$"
 _TEMPORAL = (pa.date32(), pa.timestamp("us", "UTC"), pa.timestamp("us"))
 
 
@@ -102,7 +98,7 @@ def _array(values: list[Any]) -> tuple[pa.Array, list[Any]]:
         return pa.array(values), []
     there = [value for value in values if value is not None]
     (usual, count), *_ = Counter(map(type, there)).most_common(1)
-    if count >= _MOSTLY * len(there) and count < len(there):
+    if count >= MOSTLY * len(there) and count < len(there):
         with suppress(pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
             kept = pa.array([value if type(value) is usual else None for value in values])
             return kept, [value for value in there if type(value) is not usual]
@@ -129,7 +125,7 @@ def read_log(path: str, text: str) -> Read | None:
     for name in ("combined", "common", "syslog5424", "syslog"):
         known = FORMATS[name]
         pattern = whole(only(known.pattern, known.groups))
-        if pc.extract_regex(lines.slice(0, _LINES), pattern).null_count <= min(len(lines), _LINES) * (1 - _MOSTLY):
+        if pc.extract_regex(lines.slice(0, LINES), pattern).null_count <= min(len(lines), LINES) * (1 - MOSTLY):
             found = pc.extract_regex(lines, pattern).drop_null()
             fields = dict(_fields(found, known.parts))
             return Read({"format": name}, pa.table({k: _of_log(v, known.times.get(k)) for k, v in fields.items()}))
@@ -156,92 +152,3 @@ def _of_log(texts: pa.Array, time_format: str | None) -> pa.Array:
         except pa.ArrowInvalid:
             continue
     return texts
-
-
-def read_csv(path: str, text: str) -> Read:
-    """CSV with a header; what pyarrow takes for null is null, and its spellings are given."""
-    data, delimiter = text.encode(), sniffed(text)
-    parse = pacsv.ParseOptions(delimiter=delimiter, invalid_row_handler=lambda row: "skip")
-    names = _header(path, text, delimiter)
-
-    def rows(**convert: Any) -> pa.Table:
-        whole_text = pacsv.ReadOptions(block_size=len(data) + 1, use_threads=False)
-        options = pacsv.ConvertOptions(**convert)
-        return pacsv.read_csv(pa.py_buffer(data), read_options=whole_text, parse_options=parse, convert_options=options)
-
-    try:
-        table = rows()
-        spelled = _spellings(table, rows(column_types=dict.fromkeys(names, pa.string())))
-        texts = [name for name, type in zip(names, table.schema.types, strict=True) if _is_text(type)]
-        nulls = {"null_values": ["", *spelled], "strings_can_be_null": True, "quoted_strings_can_be_null": False}
-        table = _replaced(table, rows(column_types=dict.fromkeys(texts, pa.string()), include_columns=texts, **nulls))
-    except pa.ArrowInvalid as error:
-        raise UsageError(f"{path}: cannot be read as CSV with the delimiter {delimiter!r}: {error}") from None
-    said = {**({"delimiter": delimiter} if delimiter != "," else {}), **({"nulls": spelled} if spelled else {})}
-    return Read(said, *_mostly_numbers(table))
-
-
-def _is_text(type: pa.DataType) -> bool:
-    return bool(pa.types.is_string(type) or pa.types.is_null(type))
-
-
-def _replaced(table: pa.Table, texts: pa.Table) -> pa.Table:
-    """The table with some of its columns read otherwise; with none named, pyarrow has read all."""
-    for at, name in enumerate(table.column_names):
-        if _is_text(table.schema.types[at]):
-            table = table.set_column(at, name, texts[name])
-    return table
-
-
-def _header(path: str, text: str, delimiter: str) -> list[str]:
-    names = next(csv.reader(text.lstrip("\r\n").splitlines(), delimiter=delimiter), [])
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f"{path}: the header names {', '.join(map(repr, twice))} twice; rename one of them")
-    return names
-
-
-def _spellings(typed: pa.Table, texts: pa.Table) -> list[str]:
-    """The texts that pyarrow took for null, beside the empty one."""
-    found: dict[str, None] = {}
-    for values, text in zip(typed, texts, strict=True):
-        if values.null_count and not pa.types.is_string(values.type):
-            found |= dict.fromkeys(pc.unique(text.filter(values.is_null())).to_pylist())
-    return [spelling for spelling in found if spelling]
-
-
-def _mostly_numbers(table: pa.Table) -> tuple[pa.Table, dict[str, tuple[int, str]]]:
-    """Columns of text most of whose values are numbers, as numbers; and what of them is wrong."""
-    wrong = {}
-    for at, name in enumerate(table.column_names):
-        texts = table[at]
-        if not pa.types.is_string(texts.type) or texts.null_count == len(texts):
-            continue
-        numbers = pc.match_substring_regex(texts, _NUMBER)
-        others = texts.filter(pc.invert(numbers))
-        if len(others) <= (1 - _MOSTLY) * (len(texts) - texts.null_count):
-            wrong[name] = (len(others), others[0].as_py())
-            kept = pc.if_else(numbers, pc.utf8_trim_whitespace(texts), pa.scalar(None, pa.string()))
-            table = table.set_column(at, name, _numbers(kept))
-    return table, wrong
-
-
-def _numbers(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    try:
-        return texts.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return texts.cast(pa.float64())
-
-
-def sniffed(text: str) -> str:
-    """The delimiter that cuts the first lines into most fields, as many in nearly each as in the header."""
-    lines = [line for line in text.splitlines()[: 2 * _LINES] if line][:_LINES]
-
-    def fields(delimiter: str) -> int:
-        try:
-            counts = [len(record) for record in csv.reader(lines, delimiter=delimiter) if record]
-        except csv.Error:
-            return 0
-        alike = sum(count == counts[0] for count in counts) if counts else 0
-        return counts[0] if alike and alike >= _MOSTLY * len(counts) else 0
-
-    return max(DELIMITERS, key=lambda delimiter: (fields(delimiter), -DELIMITERS.index(delimiter)))

@@ -111,6 +111,23 @@ def test_a_value_that_is_wrong_does_not_make_a_column_text(tmp_path: Path) -> No
     assert [reason for reason, _ in rejects(job_of(draft, tmp_path), path)] == ["bad_value"]
 
 
+def csv_options(folder: Path, data: bytes) -> dict[str, Any]:
+    """What a draft says of a CSV file beside its path; the file then keeps the draft's contract."""
+    path = folder / "a.csv"
+    path.write_bytes(data)
+    draft = infer([str(path)], str(folder))
+    assert rejects(job_of(draft, folder), path) == []
+    return {name: value for name, value in draft.source["csv"].items() if name != "path"}
+
+
+def test_csv_options(tmp_path: Path) -> None:
+    assert csv_options(tmp_path, b"\xef\xbb\xbfa,b\r\n1,2\r\n") == {}
+    assert csv_options(tmp_path, b"1,x\n2,y\n") == {"header": False, "columns": ["c1", "c2"]}
+    assert csv_options(tmp_path, b'a,b\n1,"x\ny"\n2,z\n') == {"multiline": True}
+    assert csv_options(tmp_path, "a;b\n1;ü\n".encode("latin-1")) == {"delimiter": ";", "encoding": "latin-1"}
+    assert csv_options(tmp_path, "a,b\n1,€\n".encode("cp1252")) == {"encoding": "cp1252"}
+
+
 OBJECTS = [
     {
         "id": i,
@@ -287,7 +304,7 @@ WRONG = [
     ("a.csv", b"\n\n", "a.csv: holds no"),
     ("a.csv", b"a,b\n", "a.csv: holds no rows"),
     ("a.csv", b"a,a\n1,2\n", "a.csv: the header names 'a' twice"),
-    ("a.bin", b"\xff\xfe\x00\x01", "a.bin: is no file that Highbeam reads"),
+    ("a.bin", b"\xff\xfe\x00\x01" * 9, "a.bin: is no file that Highbeam reads"),
     ("a.parquet", b"PAR1 and no footer", "a.parquet: cannot be read"),
     ("a.avro", b"Obj\x01 and no more", "a.avro: cannot be read"),
     ("a.csv", gzip.compress(b"a,b\n1,2\n"), "a.csv: is gzip, and its name does not say so"),
@@ -330,3 +347,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     assert "jobs/job.yaml: exists" in capsys.readouterr().err
     assert main(["infer", "nowhere.csv"]) == 2
     assert capsys.readouterr().err == "highbeam: nowhere.csv: no such file\n"
+
+
+def test_only_the_beginning_of_a_large_file_is_looked_at(tmp_path: Path) -> None:
+    line = "x" * 997 + ",1\n"
+    (tmp_path / "a.csv").write_text("s,k\n" + line * 5000 + "a,b,c\n")
+    draft = infer([str(tmp_path / "a.csv")], str(tmp_path))
+    assert (columns(draft), draft.whole) == ({"s": "string", "k": "int64"}, False)
+    assert draft.text().startswith("# Drafted from the first 4,")
+    (tmp_path / "a.json").write_text(json.dumps([{"k": i, "s": "ü" * 99} for i in range(9000)], ensure_ascii=False))
+    draft = infer([str(tmp_path / "a.json")], str(tmp_path))
+    assert (columns(draft), draft.whole) == ({"k": "int64", "s": "string"}, False)

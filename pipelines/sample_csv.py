@@ -1,0 +1,135 @@
+"""CSV as a table, by pyarrow's own inference, and what must be said of the files to read them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from ..schemas.errors import UsageError
+from .sample_text import LINES, MOSTLY, Read
+
+DELIMITERS = (",", "\t", ";", "|")
+_RECORDS = 1000
+_NUMBER = r"^\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*$"
+
+
+def read_csv(path: str, text: str) -> Read:
+    """CSV; what pyarrow takes for null is null, and its spellings are given.
+
+    A first line with a number in it does not name the columns.
+    """
+    delimiter = sniffed(text)
+    first, *others = _records(text, delimiter)
+    headed = not any(pc.match_substring_regex(pa.array(first), _NUMBER).to_pylist())
+    names = first if headed else [f"c{number}" for number in range(1, len(first) + 1)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"{path}: the header names {', '.join(map(repr, twice))} twice; rename one of them")
+    multiline = any("\n" in value for record in others if len(record) == len(names) for value in record)
+    try:
+        table, spelled = _table(text, delimiter, names, headed, multiline)
+    except pa.ArrowInvalid as error:
+        raise UsageError(f"{path}: cannot be read as CSV with the delimiter {delimiter!r}: {error}") from None
+    said: list[tuple[str, Any, bool]] = [
+        ("delimiter", delimiter, delimiter != ","),
+        ("header", False, not headed),
+        ("columns", names, not headed),
+        ("nulls", spelled, bool(spelled)),
+        ("multiline", True, multiline),
+    ]
+    return Read({name: value for name, value, needed in said if needed}, *_mostly_numbers(table))
+
+
+def _records(text: str, delimiter: str) -> list[list[str]]:
+    """The first records that are not blank."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        return [record for record in itertools.islice(reader, _RECORDS) if record]
+    except csv.Error:
+        return [line.split(delimiter) for line in text.split("\n")[:LINES] if line]
+
+
+def _table(
+    text: str, delimiter: str, names: Sequence[str], headed: bool, multiline: bool
+) -> tuple[pa.Table, list[str]]:
+    """The rows with as many fields as there are names, and the spellings of null among them."""
+    data = text.encode()
+    read = pacsv.ReadOptions(block_size=len(data) + 1, use_threads=False, column_names=None if headed else names)
+    parse = pacsv.ParseOptions(
+        delimiter=delimiter, newlines_in_values=multiline, invalid_row_handler=lambda row: "skip"
+    )
+
+    def rows(**convert: Any) -> pa.Table:
+        return pacsv.read_csv(pa.py_buffer(data), read, parse, pacsv.ConvertOptions(**convert))
+
+    table = rows()
+    spelled = _spellings(table, rows(column_types=dict.fromkeys(names, pa.string())))
+    texts = [name for name, type in zip(names, table.schema.types, strict=True) if _is_text(type)]
+    nulls = {"null_values": ["", *spelled], "strings_can_be_null": True, "quoted_strings_can_be_null": False}
+    as_text = rows(column_types=dict.fromkeys(texts, pa.string()), include_columns=texts, **nulls)
+    return _replaced(table, as_text), spelled
+
+
+def _is_text(type: pa.DataType) -> bool:
+    return bool(pa.types.is_string(type) or pa.types.is_null(type))
+
+
+def _replaced(table: pa.Table, texts: pa.Table) -> pa.Table:
+    """The table with some of its columns read otherwise; with none named, pyarrow has read all."""
+    for at, name in enumerate(table.column_names):
+        if _is_text(table.schema.types[at]):
+            table = table.set_column(at, name, texts[name])
+    return table
+
+
+def _spellings(typed: pa.Table, texts: pa.Table) -> list[str]:
+    """The texts that pyarrow took for null, beside the empty one."""
+    found: dict[str, None] = {}
+    for values, text in zip(typed, texts, strict=True):
+        if values.null_count and not pa.types.is_string(values.type):
+            found |= dict.fromkeys(pc.unique(text.filter(values.is_null())).to_pylist())
+    return [spelling for spelling in found if spelling]
+
+
+def _mostly_numbers(table: pa.Table) -> tuple[pa.Table, dict[str, tuple[int, str]]]:
+    """Columns of text most of whose values are numbers, as numbers; and what of them is wrong."""
+    wrong = {}
+    for at, name in enumerate(table.column_names):
+        texts = table[at]
+        if not pa.types.is_string(texts.type) or texts.null_count == len(texts):
+            continue
+        numbers = pc.match_substring_regex(texts, _NUMBER)
+        others = texts.filter(pc.invert(numbers))
+        if len(others) <= (1 - MOSTLY) * (len(texts) - texts.null_count):
+            wrong[name] = (len(others), others[0].as_py())
+            kept = pc.if_else(numbers, pc.utf8_trim_whitespace(texts), pa.scalar(None, pa.string()))
+            table = table.set_column(at, name, _numbers(kept))
+    return table, wrong
+
+
+def _numbers(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    try:
+        return texts.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return texts.cast(pa.float64())
+
+
+def sniffed(text: str) -> str:
+    """The delimiter that cuts the first lines into most fields, as many in nearly each as in the header."""
+    lines = [line for line in text.splitlines()[: 2 * LINES] if line][:LINES]
+
+    def fields(delimiter: str) -> int:
+        try:
+            counts = [len(record) for record in csv.reader(lines, delimiter=delimiter) if record]
+        except csv.Error:
+            return 0
+        alike = sum(count == counts[0] for count in counts) if counts else 0
+        return counts[0] if alike and alike >= MOSTLY * len(counts) else 0
+
+    return max(DELIMITERS, key=lambda delimiter: (fields(delimiter), -DELIMITERS.index(delimiter)))

@@ -57,6 +57,11 @@ class Encoding:
         except UnicodeEncodeError:
             return b""
 
+    @property
+    def broken(self) -> bytes:
+        """A unit of wide characters that is no character."""
+        return "\ud800".encode(self.codec, "surrogatepass")
+
     def hides(self, sign: str) -> bool:
         """Whether an ASCII character may look like one, and be the second byte of another."""
         return self.mixed and ord(sign) not in _NO_SECOND_BYTE

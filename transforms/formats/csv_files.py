@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from ...schemas.split import Split
 from ..verdict import Rows
 from .csv_framing import framing_of, is_whole
 from .csv_header import Header, read_header
-from .csv_options import column_problems, option_problems
+from .csv_options import column_problems, like, option_problems
 from .csv_parser import CsvParser
 from .lines import LineReader, batches
 from .text import compression_of, cut_text, unreadable
@@ -85,10 +84,7 @@ def check_columns(path: str, header: Header, contract: Contract) -> None:
 
 
 def _lacking(name: str, source: str, names: Sequence[str]) -> str:
-    alike = {known.strip().casefold(): known for known in names}
-    near = difflib.get_close_matches(source.strip().casefold(), alike, 1)
-    hint = f" (is it {alike[near[0]]!r}? then write from: {alike[near[0]]})" if near else ""
-    return f"{source!r}{'' if source == name else f' for column {name}'}{hint}"
+    return f"{source!r}{'' if source == name else f' for column {name}'}{like(source, names)}"
 
 
 def _unreadable(column: Column) -> str | None:

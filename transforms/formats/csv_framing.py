@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from ... import storage
@@ -87,7 +89,14 @@ class CsvFraming:
 
     def laid(self, raw: pa.Array, offsets: pa.Array) -> Records:
         """Records in UTF-8 from what `raw` gave."""
-        return transcoded(laid_lines(raw, offsets, self.encoding.characters.line_feed), self.encoding)
+        characters = self.encoding.characters
+        sizes = pc.binary_length(raw).to_numpy()
+        if (
+            half := sizes % characters.width != 0
+        ).any():  # the file's last character: what follows must not complete it
+            raw = pc.if_else(pa.array(half), pa.scalar(self.encoding.broken, raw.type), raw)
+        records = transcoded(laid_lines(raw, offsets, characters.line_feed), self.encoding)
+        return replace(records, lengths=sizes.astype(np.int64))
 
     def _begins(self, split: Split, start: int) -> bool:
         """Whether a file's first record begins there, behind a byte order mark: no line break stands before it."""

@@ -41,7 +41,8 @@ def unlike(texts: pa.Array, plain: bytes) -> Mask:
 def mismatches(texts: pa.Array, among: Mask, pattern: str) -> Mask:
     """Which of some texts do not match a pattern; a null does."""
     rows = np.flatnonzero(among)
-    matches = pc.match_substring_regex(texts.take(pa.array(rows)).view(pa.binary()), pattern)
+    judged = texts if len(rows) == len(texts) else texts.take(pa.array(rows))
+    matches = pc.match_substring_regex(judged.view(pa.binary()), pattern)
     guilty = np.zeros(len(texts), bool)
     guilty[rows] = as_mask(pc.invert(matches))
     return guilty

@@ -66,11 +66,12 @@ class LogParser:
 
 def without_marks(records: Records) -> Records:
     """The same records, without the byte order mark that some begin with: that of a file, or of one put behind it."""
-    if _BOM not in records.data:
-        return records
     text = np.frombuffer(records.data, np.uint8)
-    last = len(text) - 1
-    marked = np.all([text[np.minimum(records.starts + at, last)] == byte for at, byte in enumerate(_BOM)], axis=0)
+    marked = text[records.starts] == _BOM[0]
+    if not marked.any():
+        return records
+    for at, byte in enumerate(_BOM):
+        marked &= text[np.minimum(records.starts + at, len(text) - 1)] == byte
     marked &= records.ends - records.starts >= len(_BOM)
     return replace(records, starts=records.starts + len(_BOM) * marked)
 

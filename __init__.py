@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # `as` says to type checkers that the name is public
     from .pipelines.analyze import analyze as analyze
     from .pipelines.check import check as check
     from .pipelines.in_memory import predict as predict
+    from .pipelines.infer import infer as infer
     from .pipelines.lookup import lookup as lookup
     from .pipelines.package import package as package
     from .pipelines.rejects import rejects as rejects
@@ -54,6 +55,7 @@ _HOMES = {
     "package": "pipelines.package",
     "run": "pipelines.run",
     "predict": "pipelines.in_memory",
+    "infer": "pipelines.infer",
     "lookup": "pipelines.lookup",
     "rejects": "pipelines.rejects",
     "replay": "pipelines.replay",

@@ -355,6 +355,6 @@ def test_only_the_beginning_of_a_large_file_is_looked_at(tmp_path: Path) -> None
     draft = infer([str(tmp_path / "a.csv")], str(tmp_path))
     assert (columns(draft), draft.whole) == ({"s": "string", "k": "int64"}, False)
     assert draft.text().startswith("# Drafted from the first 4,")
-    (tmp_path / "a.json").write_text(json.dumps([{"k": i, "s": "ü" * 99} for i in range(9000)], ensure_ascii=False))
+    (tmp_path / "a.json").write_text(json.dumps([{"k": i, "s": "ü" * 99} for i in range(30000)], ensure_ascii=False))
     draft = infer([str(tmp_path / "a.json")], str(tmp_path))
     assert (columns(draft), draft.whole) == ({"k": "int64", "s": "string"}, False)

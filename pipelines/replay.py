@@ -97,7 +97,8 @@ def _plan(
 
 def _plan_of(whole: Plan, parent: Parent, laid: Laid) -> Plan:
     """The plan of the replay, from that of a run of the same job over all of the parent's files."""
-    decides = json.dumps(["replay", whole.score_id, parent.plan.run_id, laid.digest])
+    pieces = [(split.file, split.size) for split in parent.carried]  # a compaction makes others of the same rows
+    decides = json.dumps(["replay", whole.score_id, parent.plan.run_id, laid.digest, pieces])
     splits = [*parent.carried, *laid.splits]
     return dataclasses.replace(
         whole,

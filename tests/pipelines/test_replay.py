@@ -198,18 +198,22 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("what", WRONG)
-def test_an_export_that_names_no_reject(what: str, tmp_path: Path) -> None:
-    change, message = WRONG[what]
+def test_an_export_that_names_no_reject(tmp_path: Path) -> None:
     write_night(tmp_path, [*csv_lines(range(10)), "x,a,1"])
     job = make_job(tmp_path, overrides=[GENEROUS])
     highbeam.run(job, DAY)
     file = tmp_path / "rejects.jsonl"
     export_rejects(job, str(file))
-    record = {**json.loads(file.read_text()), **change}
-    file.write_text(json.dumps(record))
-    with pytest.raises(highbeam.UsageError, match=message):
-        highbeam.replay(job, DAY, export=str(file))
+    line = file.read_text()
+    wrong = {"not JSON": ("{", "not JSON"), "a list": ("[]", "not an object"), "twice": (line * 2, ":2: .* twice")}
+    wrong |= {what: (json.dumps({**json.loads(line), **change}), say) for what, (change, say) in WRONG.items()}
+    for text, message in wrong.values():
+        file.write_text(text)
+        with pytest.raises(highbeam.UsageError, match=message):
+            highbeam.replay(job, DAY, export=str(file))
+    with pytest.raises(highbeam.UsageError, match="cannot be read"):
+        highbeam.replay(job, DAY, export=str(tmp_path / "none"))
+    assert [ran.manifest.attempt for ran in highbeam.runs(job)] == [1]
 
 
 def test_another_model_only_when_told_so(dirty: Job, tmp_path: Path) -> None:
@@ -340,24 +344,27 @@ def test_nights_that_cannot_be_replayed(tmp_path: Path) -> None:
     assert "nothing to replay" in highbeam.replay(job, DAY).message
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("key: k\n", "", "has another key, k"),
-        ("  x: {type", "  x: {from: weight, type", "the header lacks weight"),
-        ("[g]", "[]", "column g"),
-        ("csv:", "json:", "source: run .* read csv, not json"),
-    ],
-)
-def test_jobs_that_do_not_fit_the_night(tmp_path: Path, old: str, new: str, message: str) -> None:
+UNFIT = {
+    "key": (("key: k", "key: [k, g]"), "has another key, k"),
+    "header": (("  x: {type", "  x: {from: weight, type"), "the header lacks weight"),
+    "passthrough": (("[g]", "[]"), "column g"),
+    "kind of files": (("csv:", "json:"), "source: run .* read csv, not json"),
+}
+
+
+def test_jobs_that_do_not_fit_the_night(tmp_path: Path) -> None:
     night(tmp_path, dirty_lines(60, 10))
-    highbeam.run(job_of(tmp_path, model=True), DAY)
-    with pytest.raises(highbeam.UsageError, match=message):
-        highbeam.replay(job_of(tmp_path, MENDED.replace(old, new)), DAY)
+    text = JOB.replace("  g:", "  h: {type: string, from: g}\n  g:").replace("[g]", "[h]")
+    highbeam.run(job_of(tmp_path, text, model=True), DAY)
+    for (old, new), message in UNFIT.values():
+        with pytest.raises(highbeam.UsageError, match=message):
+            highbeam.replay(job_of(tmp_path, text.replace("[g]", "[h]").replace(old, new)), DAY)
 
 
-@pytest.mark.parametrize("max_opens", [1 << 15, 3])
-@pytest.mark.parametrize("key", ["key: {columns: k, duplicates: keep}", "key: {columns: k, duplicates: reject}", ""])
+@pytest.mark.parametrize(
+    ("max_opens", "key"),
+    [(3, "key: {columns: k, duplicates: keep}"), (3, "key: {columns: k, duplicates: reject}"), (1 << 15, "")],
+)
 def test_many_ranges_of_many_equal_keys(
     max_opens: int, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -411,3 +418,27 @@ def test_an_edit_may_hold_anything(tmp_path: Path) -> None:
     assert (manifest.status, manifest.replayed["recovered"], manifest.rejected) == ("published", 1, 2)
     assert highbeam.lookup(job, [11, 12, 13, 14])["k"].to_pylist() == [14]
     assert [reject["raw"] for reject in reject_lines(job, DAY)] == edits[:2]
+
+
+def write_as(kind: str, folder: Path, rows: list[dict[str, Any]]) -> None:
+    """The rows as one file of a kind, beneath the night's folder."""
+    folder.mkdir(parents=True)
+    if kind == "json":
+        (folder / "a.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        pa.parquet.write_table(pa.Table.from_pylist(rows), folder / "a.parquet", row_group_size=37)
+
+
+@pytest.mark.parametrize("keep_raw", ["true", "false"])
+@pytest.mark.parametrize("kind", ["json", "parquet"])
+def test_other_kinds_of_files(kind: str, keep_raw: str, tmp_path: Path) -> None:
+    rows = [{"k": k, "g": "q" if k % 5 == 0 else "a", "x": k / 4} for k in shuffled(200)]
+    write_as(kind, tmp_path / "data" / DAY, rows)
+    text = JOB.replace("csv:", f"{kind}:").replace("*.csv", f"*.{kind}")
+    flags = [GENEROUS, f"rejects.keep_raw={keep_raw}"]
+    assert highbeam.run(make_job(tmp_path, text, overrides=flags), DAY).rejected == 40
+    mended = make_job(tmp_path, text.replace("[a, b, c]", "[a, b, c, q]"), False, flags)
+    assert [reject["line"] is None for reject in reject_lines(mended, DAY)] == [kind == "parquet"] * 40
+    manifest = highbeam.replay(mended, DAY)
+    assert (manifest.status, manifest.predicted, manifest.replayed["recovered"]) == ("published", 200, 40)
+    assert published(mended).equals(undisturbed(mended, tmp_path))

@@ -37,6 +37,7 @@ REQUIREMENTS = [
     "deltalake>=1.6,<1.7",  # the table predictions are published to
     "google-cloud-bigquery>=3.40,<4",  # the other table
     "fastavro>=1.12,<2",  # blocks of Avro files
+    "google-crc32c>=1.5,<2",  # checksums of TFRecord files
     "pydantic>=2.12,<3",  # job.yaml, checked
     "PyYAML>=6.0.2,<7",  # job.yaml, read with line numbers
 ]

@@ -17,7 +17,7 @@ from .layout import resolve
 from .schema_pbtxt import read_schema
 from .yaml_lines import Document, Path, parse_value, read_yaml
 
-SOURCES = ("tfrecord", "bigquery", "iceberg", "kafka", "pubsub")
+SOURCES = ("bigquery", "iceberg", "kafka", "pubsub")
 RESERVED: dict[Path, tuple[str, ...]] = {
     (): (
         "schedule",
@@ -38,7 +38,7 @@ RESERVED: dict[Path, tuple[str, ...]] = {
     ),
     ("source",): SOURCES,
     ("training", "source"): SOURCES,
-    ("output",): ("bigquery", "parquet", "iceberg"),
+    ("output",): ("parquet", "iceberg"),
     ("model",): ("backend", "files"),
 }
 _SECRET = re.compile(r"password|passwd|secret|token|credential|api_?key|access_?key|private_?key", re.IGNORECASE)

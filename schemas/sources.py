@@ -93,6 +93,8 @@ class Avro(Files):
 class TfRecord(Files):
     """TFRecord files of serialized tf.Examples."""
 
+    compression: Compression = Field("infer", description=COMPRESSION)
+
 
 class Inputs(Model):
     """Files of one kind."""

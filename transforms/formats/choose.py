@@ -12,6 +12,7 @@ from .csv_files import CsvFormat
 from .json_files import JsonFormat
 from .log_files import LogFormat
 from .parquet_files import ParquetFormat
+from .tfrecord_files import TfRecordFormat
 
 FORMATS: Mapping[str, Callable[[Any], Format]] = {
     "csv": CsvFormat,
@@ -19,6 +20,7 @@ FORMATS: Mapping[str, Callable[[Any], Format]] = {
     "log": LogFormat,
     "parquet": ParquetFormat,
     "avro": AvroFormat,
+    "tfrecord": TfRecordFormat,
 }
 """Name in job.yaml -> what makes the format of its options."""
 

@@ -16,7 +16,9 @@ from ..schemas.manifest import NOTHING_RECOVERED, Manifest
 from ..schemas.plan import Plan
 from ..schemas.split import Split
 from ..transforms.published import published_schema
-from ..transforms.tables import delta, rejects
+from ..transforms.tables import rejects
+from ..transforms.tables.base import Current
+from ..transforms.tables.choose import table_of
 from ..transforms.tables.columns import grown
 from .runs import manifests_of
 from .standing import kept_plan
@@ -62,15 +64,18 @@ def parent_of(job: Job, date: str) -> Parent | None:
       UsageError: when nothing ran, or what is needed of the run is gone.
     """
     night = resolve_date(date)
-    now = delta.current(layout(job).table, night)
+    now = table_of(job).current(night)
     return _published(job, night, now) if now else _refused(job, night)
 
 
-def _published(job: Job, date: str, now: delta.Current) -> Parent | None:
+def _published(job: Job, date: str, now: Current) -> Parent | None:
     rejected = rejects.count(layout(job).rejects, date, now.run_id)
     if not rejected:
         return None
     plan = _plan(job, date, now.run_id, "highbeam run --force")
+    if now.rows and not now.files:
+        gone = f"{job.name} {date}: the files of run {now.run_id} are no longer in {plan.layout.table}"
+        raise UsageError(f"{gone}; use highbeam run --force")
     paths = [storage.join(plan.layout.table, file) for file in now.files]
     carried = [_split(number, path, file) for number, (path, file) in enumerate(zip(paths, now.files, strict=True))]
     return Parent(plan, True, rejected, now.rows, tuple(carried))
@@ -155,7 +160,9 @@ def _unlike(job: Job, plan: Plan) -> Iterator[str]:
 
 
 def _lacking(job: Job, plan: Plan) -> Iterator[str]:
-    """Columns that the headers of the files lack."""
+    """Columns that the headers of the files lack; where a file has none, records say themselves what they hold."""
+    if job.source.format != "csv":
+        return
     wanted = {name: column.source or name for name, column in job.columns.items() if not column.optional}
     for file, header in {split.file: split.header for split in plan.inputs}.items():
         lacking = [source for source in wanted.values() if header and source not in header]

@@ -38,6 +38,7 @@ lint: setup  ## ruff, mypy --strict and hadolint
 	$(VENV)/bin/hadolint Dockerfile
 
 bench: setup  ## Highbeam against a hand-written loop and row-by-row Beam; ROWS=10000000
+	$(PY) benchmarks/sources.py
 	$(PY) benchmarks/bench.py --rows $(ROWS)
 
 image:  ## the container image, for Beam's workers and the command line; IMAGE=highbeam

@@ -103,7 +103,7 @@ def _add_infer(commands: Any) -> None:
     command = commands.add_parser(
         "infer",
         help=text,
-        description="Draft a job.yaml from the first rows of some files: CSV, JSON, logs, Parquet or Avro.",
+        description="Draft a job.yaml from the first rows of some files: CSV, JSON, logs, Parquet, Avro or TFRecord.",
     )
     command.add_argument("files", metavar="FILE", nargs="+", help="files of one kind")
     command.add_argument("--out", metavar="FILE", help="write the draft there, to a file that is not there yet")

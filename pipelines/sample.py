@@ -18,6 +18,7 @@ from ..transforms.decompress import MAGIC, decompressed
 from ..transforms.formats.text import compression_of
 from .sample_csv import read_csv
 from .sample_text import Read, read_json, read_log, table_of
+from .sample_tfrecord import is_tfrecord, read_examples
 
 HEAD_BYTES = 4 << 20
 """How much of a file is looked at, after decompression."""
@@ -56,6 +57,8 @@ def sample(path: str) -> Sample:
     try:
         found = next(read for magic, read in _MAGIC.items() if head.startswith(magic))
     except StopIteration:
+        if is_tfrecord(head):
+            return Sample("tfrecord", {}, _rows(path, read_examples(path, head, HEAD_ROWS)), whole)
         return _text(path, head, whole)
     try:
         return found(path)

@@ -168,6 +168,7 @@ def test_json(tmp_path: Path, form: str) -> None:
     path.write_text(text)
     draft = infer([str(path)], str(tmp_path))
     assert columns(draft) == OF_OBJECTS
+    assert rejects(job_of(draft, tmp_path), path) == []
     assert draft.left_out == [f"{name!r}, lists of objects, or of several types" for name in ("objects", "mixed")]
     assert "vector: list<float32>  # size: 2, if all lists are so long" in draft.text()
 
@@ -208,6 +209,7 @@ def test_parquet_has_types_of_its_own(tmp_path: Path) -> None:
         "st_b": {"type": "binary", "from": "st.b"},
     }
     assert [text.partition(",")[0] for text in draft.left_out] == ["'du'", "'m'"]
+    assert rejects(job_of(draft, tmp_path), path) == []
 
 
 def test_avro(tmp_path: Path) -> None:
@@ -233,6 +235,36 @@ def test_avro(tmp_path: Path) -> None:
         "d": "decimal(38, 2)",
         "in_y": {"type": "int64", "from": "in.y"},
     }
+    assert rejects(job_of(draft, tmp_path), path) == []
+
+
+@pytest.mark.parametrize("ending", ["tfrecord", "tfrecord.gz"])
+def test_tfrecord(tmp_path: Path, ending: str) -> None:
+    from highbeam.models.runtime import tf
+
+    path = tmp_path / f"a.{ending}"
+    integers, floats, texts = tf.train.Int64List, tf.train.FloatList, tf.train.BytesList
+    with tf.io.TFRecordWriter(str(path), "GZIP" if ending.endswith("gz") else "") as writer:
+        for i in range(20):
+            said = {
+                "id": tf.train.Feature(int64_list=integers(value=[i])),
+                "x": tf.train.Feature(float_list=floats(value=[0.5] * (i % 2))),
+                "vector": tf.train.Feature(float_list=floats(value=[0.5, 1.0])),
+                "s": tf.train.Feature(bytes_list=texts(value=["ü".encode()])),
+                "image": tf.train.Feature(bytes_list=texts(value=[b"\xff"])),
+                "tags": tf.train.Feature(bytes_list=texts(value=[b"a"] * (i % 3))),
+            }
+            writer.write(tf.train.Example(features=tf.train.Features(feature=said)).SerializeToString())
+    draft = infer([str(path)], str(tmp_path))
+    assert columns(draft) == {
+        "id": "int64",
+        "image": "binary",
+        "s": "string",
+        "tags": "list<string>",
+        "vector": "list<float32>",
+        "x": {"type": "float32", "nullable": True},
+    }
+    assert rejects(job_of(draft, tmp_path), path) == []
 
 
 def test_a_log(tmp_path: Path) -> None:

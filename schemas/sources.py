@@ -78,7 +78,8 @@ class Log(Files):
     @model_validator(mode="after")
     def _one_of_them(self) -> Log:
         if (self.format is None) == (self.pattern is None):
-            raise ValueError(f"name one of format and pattern, found {'none' if self.format is None else 'both'}")
+            found = "none" if self.format is None else "both"
+            raise ValueError(f"name one of format (common, combined, syslog, syslog5424) and pattern, found {found}")
         return self
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,9 @@ def test_fields_are_read_as_the_types_of_the_contract(tmp_path: Path) -> None:
         "bad_value", "column when: '10/Foo/2000:13:55:36 -0700' is not a timestamp"
     )  # fmt: skip
     assert fate(tmp_path, USUAL.replace(" 200 ", " 99999 "), what=TYPED)[0] == "bad_value"
+    assert fate(tmp_path, USUAL, what=contract({"time": "date"})) == {
+        "time": date(2000, 10, 10)
+    }  # where it was written
     day = contract({"day": {"type": "timestamp", "from": "time", "format": "%d/%b/%Y", "timezone": "UTC"}})
     assert fate(tmp_path, USUAL, what=day)[0] == "bad_value"  # a format that the column says is the one that counts
 

@@ -108,7 +108,7 @@ DIRTY = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(st.lists(DIRTY, max_size=10), st.lists(st.integers(0, 900), max_size=4), st.integers(1, 5), st.integers(1, 90))
 @example([USUAL.encode(), b"\xff", USUAL.encode()], [], 5, 90)
 def test_no_bytes_crash_it_lose_a_row_or_change_a_neighbours_fate(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,9 +12,8 @@ import pyarrow.json as pajson
 from ..framing import Records
 from ..record_faults import record_bytes
 from ..verdict import Mask, Rows, as_mask
-from .json_hazards import hazards
 from .json_pattern import record_pattern
-from .json_shape import Field, Path, Paths, Shape
+from .json_shape import Field, Path, Shape
 
 _FEW = 64
 _DEPTHS = (2, 1, 0)
@@ -44,26 +45,31 @@ class AtOnce:
             return None
         return table if table.num_rows == len(rows) else None
 
-    def read_all(self, records: Records, rows: Rows) -> pa.Table | None:
-        """Reads some records, of which nothing is known; None when one of them cannot be read."""
-        if hazards(records)[rows].any():
+    def read_all(self, records: Records, odd: Mask, rows: Rows) -> pa.Table | None:
+        """Reads some records; None when one of them cannot be read. `odd` are the hazards among all of them."""
+        if odd[rows].any():
             return None
         # pyarrow 25 makes quietly something else of a decimal with too many digits.
         if self.shape.has_decimals and not self._match(record_bytes(records, rows)).all():
             return None
         return self.read(records, rows)
 
-    def sort_out(self, records: Records, rows: Rows) -> tuple[Rows, pa.Table | None, Rows]:
+    def sort_out(self, records: Records, odd: Mask, rows: Rows) -> tuple[Rows, pa.Table | None, Rows]:
         """Reads all records that can be read.
+
+        Args:
+          records: trimmed.
+          odd: bool[len(records)], the hazards among them.
+          rows: which of them to read.
 
         Returns:
           Which these are; what was read, or None where there are none; and which the others are.
         """
-        candidates = rows[~hazards(records)[rows]]
+        candidates = rows[~odd[rows]]
         candidates = candidates[self._match(record_bytes(records, candidates))]
         table = self.read(records, candidates)
         if table is None and len(candidates):
-            candidates = candidates[~_repeating(record_bytes(records, candidates), self.shape.paths)]
+            candidates = candidates[~_may_repeat(record_bytes(records, candidates), self.shape.names)]
             table = self.read(records, candidates)
         if table is None and len(candidates):
             candidates = self._by_halves(records, candidates)
@@ -105,13 +111,11 @@ def _at(table: pa.Table, path: Path) -> pa.Array:
     return values
 
 
-def _repeating(texts: pa.Array, paths: Paths) -> Mask:
-    """Which records may name a field twice."""
-    mask = np.zeros(len(texts), bool)
-    for name, below in paths.items():
-        mask |= np.asarray(pc.count_substring(texts, f'"{name}"')) > 1
-        if below:
-            mask |= _repeating(texts, below)
+def _may_repeat(texts: pa.Array, names: Iterable[str]) -> Mask:
+    """Which records may name a field twice in one object."""
+    mask = as_mask(pc.match_substring(texts, "\\"))
+    for name in names:
+        mask = mask | as_mask(pc.greater(pc.count_substring(texts, name), 1))
     return mask
 
 

@@ -19,7 +19,7 @@ _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 class Number(str):
-    """A number, as it is written."""
+    """A number that Python's own might round, as it is written."""
 
     __slots__ = ()
 
@@ -63,40 +63,51 @@ class _Members(list[tuple[str, Any]]):
     """The fields of an object, each as often as it stands there."""
 
 
-_decode = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=_no_constant).decode
+_decode = json.JSONDecoder(parse_float=Number, parse_constant=_no_constant).raw_decode
+_decode_closely = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=_no_constant).raw_decode
 _decode_members = json.JSONDecoder(object_pairs_hook=_Members, parse_int=Number, parse_float=Number).decode
 
 
-def load(record: bytes, paths: Paths) -> dict[str, Any]:
-    """The fields of a record; numbers as `Number`.
+def load(record: bytes, paths: Paths, names: Iterable[str]) -> dict[str, Any]:
+    """The fields of a record; numbers as int where that keeps all of them, else as `Number`.
 
     Args:
       record: valid UTF-8.
       paths: of the fields that must not stand in it twice.
+      names: all names on these paths, in double quotes.
 
     Raises:
       Unsound: when it is none; TooDeep, when that cannot be told.
     """
-    text = record.decode()
+    text = record.decode().strip(" \t\r\n")
     if text.count("{") + text.count("[") > DEEPEST and _depth(text) > DEEPEST:
         raise TooDeep
-    try:
-        found = _decode(text)
-    except json.JSONDecodeError as error:
-        raise Unsound("bad_json", f"not valid JSON: {error.msg} at character {error.pos + 1}") from None
+    found, end = _decoded(text)
+    if end < len(text):
+        raise Unsound("bad_json", f"not valid JSON: something follows the first value, at character {end + 1}")
     if not isinstance(found, dict):
         raise Unsound("not_an_object", f"the record is {kind_of(found)}, no object")
     if "\\" in text and (lone := next((escape[1] for escape in _ESCAPE.finditer(text) if escape[1]), None)):
         raise Unsound("bad_json", f"not valid JSON: \\{lone} is half a character, without its other half")
-    if "\\" in text or any(text.count(f'"{name}"') > 1 for name in _names(paths)):
+    if "\\" in text or _may_repeat(text, names):
         _check_once(_decode_members(text), paths)
     return found
 
 
-def _names(paths: Paths) -> Iterable[str]:
-    for name, below in paths.items():
-        yield name
-        yield from _names(below)
+def _decoded(text: str) -> tuple[Any, int]:
+    try:
+        return (_decode_closely if "-0" in text else _decode)(text)
+    except json.JSONDecodeError as error:
+        raise Unsound("bad_json", f"not valid JSON: {error.msg} at character {error.pos + 1}") from None
+    except ValueError:  # Python makes no int of thousands of digits
+        return _decode_closely(text)
+
+
+def _may_repeat(text: str, names: Iterable[str]) -> bool:
+    for name in names:  # noqa: SIM110 - any() takes twice as long
+        if text.count(name) > 1:
+            return True
+    return False
 
 
 def _check_once(members: Any, paths: Paths) -> None:
@@ -138,7 +149,7 @@ def find(record: dict[str, Any], paths: Iterable[Path]) -> Any:
 
 def kind_of(value: Any) -> str:
     """What a value of JSON is, as a sentence says it."""
-    if isinstance(value, Number):
+    if isinstance(value, Number) or type(value) is int:
         return "a number"
     kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
     return kinds.get(type(value), "null")

@@ -86,6 +86,11 @@ class Shape:
                 below = below.setdefault(name, {})
         return paths
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """All names on these paths, in double quotes."""
+        return tuple({f'"{name}"' for field in self.fields for path in field.paths for name in path})
+
 
 def is_textual(type: pa.DataType) -> bool:
     """Whether a type's values stand as texts in JSON."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..messages import MAX_SHOWN
 from ..verdict import Verdict
 from .base64_text import decode_base64
 from .cast import cast_values
-from .json_record import Number, Stray, find, kind_of
+from .json_record import Number, Stray, kind_of
 from .json_shape import Field, is_textual
 
 
@@ -21,26 +21,19 @@ class _Misfit(Exception):
     """A value that no text of the column's type can stand for."""
 
 
-def column_of(records: Sequence[dict[str, Any]], field: Field, type: pa.DataType, verdict: Verdict) -> pa.Array:
+def column_of(values: list[Any], field: Field, type: pa.DataType, verdict: Verdict) -> pa.Array:
     """The values of a field, converted.
 
     Args:
-      records: of `load`, at least one.
-      field: which values.
+      values: as `find` finds them in records; are not to be used again.
+      field: which they are of.
       type: the Arrow type wanted.
       verdict: is told of values that are none of the column's type.
     """
-    texts: list[Any] = []
-    misfits: dict[int, str] = {}
-    for row, record in enumerate(records):
-        value = find(record, field.paths)
-        try:
-            texts.append(None if value is None else _text(value, field.column))
-        except _Misfit as misfit:
-            texts.append(None)
-            misfits[row] = f"column {field.name}: {misfit}"
+    texts, misfits = _texts(values, field.column)
     if misfits:
-        verdict.blame(np.array(list(misfits)), "bad_value", pa.array(misfits.values(), pa.string()))
+        messages = pa.array([f"column {field.name}: {said}" for said in misfits.values()], pa.string())
+        verdict.blame(np.array(list(misfits)), "bad_value", messages)
     text = pa.list_(pa.string()) if field.column.typed.is_list else pa.string()
     return converted(pa.array(texts, text), field, type, verdict)
 
@@ -50,6 +43,29 @@ def converted(texts: pa.Array, field: Field, type: pa.DataType, verdict: Verdict
     if pa.types.is_binary(field.column.typed.item):
         texts = decode_base64(texts, field.name, verdict)
     return cast_values(texts, field.name, field.column, type, verdict)
+
+
+def _texts(values: list[Any], column: Column) -> tuple[list[Any], dict[int, str]]:
+    """Values as texts, or lists as lists of texts; and what is wrong with those that are none, which are null then."""
+    textual = is_textual(column.typed.item)
+    usual: Collection[type] = (str, type(None)) if textual else (str, Number, type(None))
+    if column.typed.is_list:
+        odd = [at for at, value in enumerate(values) if not _is_usual_list(value, usual)]
+    else:
+        if not textual:
+            values = [str(value) if type(value) is int else value for value in values]
+        odd = [at for at, value in enumerate(values) if type(value) not in usual]
+    misfits = {}
+    for at in odd:
+        try:
+            values[at] = _text(values[at], column)
+        except _Misfit as misfit:
+            values[at], misfits[at] = None, str(misfit)
+    return values, misfits
+
+
+def _is_usual_list(value: Any, usual: Collection[type]) -> bool:
+    return value is None or (type(value) is list and all(type(item) in usual for item in value))
 
 
 def _text(value: Any, column: Column) -> Any:
@@ -78,10 +94,10 @@ def _is_text(value: Any) -> bool:
 
 def _misfit(value: Any, type: str) -> _Misfit:
     shown = kind_of(value)
-    if isinstance(value, Number):
-        shown = f"the number {value[:MAX_SHOWN]}"
-    elif isinstance(value, bool):
+    if isinstance(value, bool):
         shown = "true" if value else "false"
+    elif isinstance(value, (Number, int)):
+        shown = f"the number {str(value)[:MAX_SHOWN]}"
     elif isinstance(value, str):
         shown = repr(value[:MAX_SHOWN])
     return _Misfit(f"{shown} is not {'an' if type.startswith('int') else 'a'} {type}")

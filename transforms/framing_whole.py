@@ -13,6 +13,8 @@ from .characters import Characters
 from .framing import Positions, Records, between, blanked, shortened
 from .quoting import CR, LF, Bytes, Dialect, Quoting, begin_with
 
+_WINDOW = 1 << 40
+
 
 @dataclass(frozen=True)
 class Form:
@@ -65,7 +67,7 @@ def frame_text(blocks: Iterable[bytes], base: int, form: Form) -> Iterator[Recor
     rest = _Rest(b"", base)
     for block in _growing(blocks, rest):
         rest.data += block
-        while rest.data and (records := _taken(rest, form, last=not block)) is not None:
+        while rest.data and (records := _next(rest, form, last=not block)) is not None:
             if len(records):
                 yield records
         _drop(rest, form)
@@ -79,11 +81,13 @@ class _Rest:
       data: its bytes; of a first line that is too long, those in the middle are missing.
       base: their place in the file.
       dropped: how many are missing.
+      window: how much of it is looked at; little behind a record that is only its first line, since there may be more.
     """
 
     data: bytes
     base: int
     dropped: int = 0
+    window: int = _WINDOW
 
 
 def _growing(blocks: Iterable[bytes], rest: _Rest) -> Iterator[bytes]:
@@ -108,13 +112,24 @@ def _drop(rest: _Rest, form: Form) -> None:
         rest.data, rest.dropped = rest.data[:kept] + rest.data[last:], rest.dropped + last - kept
 
 
-def _taken(rest: _Rest, form: Form, last: bool) -> Records | None:
+def _next(rest: _Rest, form: Form, last: bool) -> Records | None:
     """Takes off records that are whole, perhaps none but blank lines; None when all of the rest has to wait."""
-    text = form.characters.narrow(rest.data, last)
-    ends = _first_end(text, last) if rest.dropped else _ends(text, len(rest.data), form, last)
+    while rest.window < len(rest.data) and not rest.dropped:
+        window = rest.window // form.characters.width * form.characters.width
+        if (records := _taken(rest, rest.data[:window], form, last=False)) is not None:
+            return records
+        rest.window *= 2
+    return _taken(rest, rest.data, form, last)
+
+
+def _taken(rest: _Rest, data: bytes, form: Form, last: bool) -> Records | None:
+    """The same, of the first bytes of the rest."""
+    text = form.characters.narrow(data, last)
+    ends, cut = (_first_end(text, last), False) if rest.dropped else _ends(text, len(data), form, last)
     if not len(ends):
         return None
-    records = _records(rest, text, ends, form)
+    rest.window = max(2 * form.limit, 1 << 12) if cut else min(2 * rest.window, _WINDOW)
+    records = _records(rest, data, text, ends, form)
     past = min((int(ends[-1]) + 1) * form.characters.width, len(rest.data))
     rest.data, rest.base, rest.dropped = rest.data[past:], rest.base + past + rest.dropped, 0
     return records
@@ -126,8 +141,8 @@ def _first_end(text: Bytes, last: bool) -> Positions:
     return np.array([len(text)]) if last and not len(breaks) else breaks
 
 
-def _ends(text: Bytes, size: int, form: Form, last: bool) -> Positions:
-    """Where the records of a text end, up to the first one that is but its first line."""
+def _ends(text: Bytes, size: int, form: Form, last: bool) -> tuple[Positions, bool]:
+    """Where the records of a text end, up to the first one that is only its first line; and whether there is one."""
     quoting = Quoting(text, form.dialect)
     sure = quoting.ends
     begin = int(sure[-1]) + 1 if len(sure) else 0
@@ -139,8 +154,8 @@ def _ends(text: Bytes, size: int, form: Form, last: bool) -> Positions:
         over[-1] = True
     if over.any():
         first = int(over.argmax())
-        return np.append(ends[:first], lines[first])
-    return ends if last else sure
+        return np.append(ends[:first], lines[first]), True
+    return ends if last else sure, False
 
 
 def _lengths(text: Bytes, starts: Positions, ends: Positions, size: int, form: Form) -> Positions:
@@ -151,9 +166,9 @@ def _lengths(text: Bytes, starts: Positions, ends: Positions, size: int, form: F
     return lengths
 
 
-def _records(rest: _Rest, text: Bytes, ends: Positions, form: Form) -> Records:
+def _records(rest: _Rest, data: bytes, text: Bytes, ends: Positions, form: Form) -> Records:
     """Makes records of what lies between some ends, without blank lines and comments."""
-    width, data = form.characters.width, rest.data
+    width = form.characters.width
     starts = np.append(0, ends[:-1] + 1)
     lengths = _lengths(text, starts, ends, len(data), form)
     comments = begin_with(text, starts, form.dialect.comment) if form.dialect.comment else np.zeros(len(ends), bool)

@@ -65,6 +65,14 @@ def test_no_text_takes_long(text: bytes) -> None:
     assert time.process_time() - start < 10
 
 
+def test_a_file_of_nothing_but_records_that_are_too_long_does_not_take_long() -> None:
+    text = b'1,"two\nlines, or three\nin all"\n' * 3000
+    start = time.process_time()
+    found = framed([text[i : i + (256 << 10)] for i in range(0, len(text), 256 << 10)], 20)
+    assert len(found) == 9000
+    assert time.process_time() - start < 10
+
+
 def test_wide_characters_that_end_in_the_middle_stay_one_record() -> None:
     text = "a\r\nb".encode("utf-16-le") + b"\n"
     assert framed([text[:3], text[3:]], characters=Characters(2)) == [(0, 2, b"a\0"), (6, 3, b"b\0\n")]

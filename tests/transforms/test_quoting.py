@@ -18,7 +18,8 @@ def walked(text: bytes, dialect: Dialect) -> tuple[list[int], bool]:
     """The line feeds that end a record or a comment, and whether no quote is open at the end; a character at a time."""
     signs = [None if sign is None else ord(sign) for sign in (dialect.delimiter, dialect.quote, dialect.escape)]
     delimiter, quote, escape = signs
-    ends, at, state, begins = [], 0, "fresh", True
+    ends = list[int]()
+    at, state, begins = 0, "fresh", True
     while at < len(text):
         sign = text[at]
         if begins and dialect.comment and text[at:].startswith(dialect.comment.encode()):

@@ -10,11 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from ... import storage
 from ...schemas.sources import Csv
 from ...schemas.split import Split
 from ..blocks import BLOCK_BYTES, check_unchanged, read_blocks
-from ..decompress import decompressed
 from ..framing import BATCH_BYTES, Records, frame_blocks, frame_split, grouped
 from ..framing_whole import Form, frame_whole
 from ..quoting import Dialect
@@ -103,8 +101,7 @@ class CsvFraming:
         mark = self.encoding.mark
         if self.options.header or not start or start != len(mark):
             return False
-        with storage.open_input(split.path) as file:
-            return decompressed(file, split.compression).read(len(mark)) == mark
+        return _beginning(split)[: len(mark)] == mark
 
     @property
     def form(self) -> Form:
@@ -116,16 +113,17 @@ class CsvFraming:
 
 def framing_of(split: Split, options: Csv, limit: int) -> CsvFraming:
     """What frames the file of a split."""
-    return CsvFraming(options, encoding_of_file(split.path, split.compression, options), limit)
+    encoding = encoding_of(options.encoding)
+    if encoding.characters.width > 1:  # perhaps only its byte order mark says which one
+        encoding = encoding_of(options.encoding, _beginning(split))
+    return CsvFraming(options, encoding, limit)
 
 
-def encoding_of_file(path: str, compression: str | None, options: Csv) -> Encoding:
-    """The encoding of a file; its byte order mark decides where `encoding` leaves the order open.
-
-    Raises:
-      ValueError: when it has none.
-    """
-    if encoding_of(options.encoding).characters.width == 1:
-        return encoding_of(options.encoding)
-    with storage.open_input(path) as file:
-        return encoding_of(options.encoding, decompressed(file, compression).read(4))
+def _beginning(split: Split) -> bytes:
+    """The bytes of a byte order mark, if a file has one."""
+    beginning = b""
+    for block in read_blocks(split, 0, 4):
+        beginning += block
+        if len(beginning) >= 4:
+            break
+    return beginning

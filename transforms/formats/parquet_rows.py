@@ -18,7 +18,7 @@ from ..verdict import Rows
 from .base import BATCH_ROWS
 from .castable import is_bytes, is_text
 from .json_rows import json_rows
-from .schema import paths_of, type_at, unpacked
+from .schema import FieldPath, paths_of, type_at, unpacked
 
 FAILURES = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError)
 """What pyarrow raises for a file that is no Parquet, or damaged."""
@@ -39,13 +39,15 @@ class ParquetRows:
         self._split = split
         self._columns: list[str] | None = None
         self._dictionaries: list[str] = []
+        schema = unpacked(split.header)
+        # Arrow cannot join the dictionaries of two row groups inside of records and lists.
+        self._apart = any(_holds_dictionary(field.type) for field in schema)
         if contract is None:
             return
-        schema = unpacked(split.header)
         wanted = list(zip(contract.columns, paths_of(schema, contract), strict=True))
         self._columns = sorted({".".join(path) for _, path in wanted if path})
         self._dictionaries = sorted(
-            {".".join(path) for name, path in wanted if path and _as_dictionary(contract, name, type_at(schema, path))}
+            {path[0] for name, path in wanted if path and _as_dictionary(contract, name, type_at(schema, path), path)}
         )
 
     def batches(self, among: Rows | None = None) -> Iterator[tuple[Rows, pa.RecordBatch]]:
@@ -91,13 +93,13 @@ class ParquetRows:
     def _runs(self, metadata: pq.FileMetaData, among: Rows | None) -> Iterator[tuple[int, list[int]]]:
         """First row and numbers of the row groups to read together."""
         groups = list(range(self._split.start, self._split.end or 0))
-        if among is None:
+        if among is None and not self._apart:
             yield self._split.first_row, groups
             return
         row = self._split.first_row
         for group in groups:
             count = metadata.row_group(group).num_rows
-            if np.searchsorted(among, row) < np.searchsorted(among, row + count):
+            if among is None or np.searchsorted(among, row) < np.searchsorted(among, row + count):
                 yield row, [group]
             row += count
 
@@ -118,8 +120,15 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _as_dictionary(contract: Contract, name: str, type: pa.DataType) -> bool:
-    return bool(pa.types.is_dictionary(contract.arrow_type(name)) and (is_text(type) or is_bytes(type)))
+def _as_dictionary(contract: Contract, name: str, type: pa.DataType, path: FieldPath) -> bool:
+    text = len(path) == 1 and (is_text(type) or is_bytes(type))
+    return bool(text and pa.types.is_dictionary(contract.arrow_type(name)))
+
+
+def _holds_dictionary(type: pa.DataType) -> bool:
+    """Whether the fields of a record, or the items of a list, are encoded by a dictionary."""
+    inside = [type.field(at).type for at in range(type.num_fields)]
+    return any(pa.types.is_dictionary(part) or _holds_dictionary(part) for part in inside)
 
 
 def _batch_rows(metadata: pq.FileMetaData, groups: list[int]) -> int:

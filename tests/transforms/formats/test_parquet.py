@@ -117,6 +117,19 @@ def test_nested_and_renamed_columns(tmp_path: Path) -> None:
     assert read_whole(FORMAT, path, contract(gone=gone)).rows == {at: {"gone": None} for at in range(3)}
 
 
+@pytest.mark.parametrize("encoded", [True, False])
+def test_texts_in_records_and_lists_go_across_row_groups(tmp_path: Path, encoded: bool) -> None:
+    path = tmp_path / "in.parquet"
+    words = pa.array([f"x{at % 7}" for at in range(50)])
+    inside = words.dictionary_encode() if encoded else words
+    lists = pa.ListArray.from_arrays(pa.array(range(51), pa.int32()), inside)
+    pq.write_table(pa.table({"g": pa.StructArray.from_arrays([inside], ["c"]), "l": lists}), path, row_group_size=9)
+    columns: dict[str, Any] = {"c": {"type": "string", "from": "g.c"}, "l": "list<string>"}
+    found = read_whole(FORMAT, path, contract(**columns))
+    assert len(found.splits) == 1
+    assert list(found.rows.values()) == [{"c": word, "l": [word]} for word in words.to_pylist()]
+
+
 @pytest.mark.parametrize(
     ("columns", "said"),
     [

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..schemas.job import Delta
 from ..schemas.plan import Plan
 from ..schemas.split import Split
 from ..transforms.read import read_split
@@ -16,8 +17,7 @@ from ..transforms.read import read_split
 def in_temporary_folder(plan: Plan) -> Iterator[Plan]:
     """The plan with table and state in a folder that goes with the block; nothing else of it changes."""
     with tempfile.TemporaryDirectory(prefix="highbeam-dry-run-") as folder:
-        delta = plan.job.output.delta.model_copy(update={"path": f"{folder}/table"})
-        output = plan.job.output.model_copy(update={"delta": delta})
+        output = plan.job.output.model_copy(update={"delta": Delta(path=f"{folder}/table"), "bigquery": None})
         job = plan.job.model_copy(update={"output": output, "state": f"{folder}/state"})
         yield dataclasses.replace(plan, job=job)
 

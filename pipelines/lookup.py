@@ -13,9 +13,7 @@ from ..schemas.dates import resolve_date
 from ..schemas.errors import UsageError
 from ..schemas.job import Job
 from ..schemas.keys import json_value
-from ..schemas.layout import layout
-from ..transforms.tables import delta
-from ..transforms.tables import lookup as table
+from ..transforms.tables.choose import table_of
 
 
 def lookup(job: Job, keys: Sequence[Any] | pa.Array | pa.Table, date: str | None = None) -> pa.Table:
@@ -34,7 +32,7 @@ def lookup(job: Job, keys: Sequence[Any] | pa.Array | pa.Table, date: str | None
       Unpublished: when that night, or any, was never published.
     """
     asked = keys if isinstance(keys, (pa.Array, pa.Table)) else _typed(job, list(keys))
-    return table.lookup(layout(job).table, job.contract.key, asked, date and resolve_date(date))
+    return table_of(job).search(job.contract.key, asked, date and resolve_date(date), False).rows
 
 
 def lookup_lines(
@@ -59,7 +57,7 @@ def lookup_lines(
     if not keys:
         raise UsageError("no key given; write highbeam lookup JOB KEY, or --keys-from FILE")
     asked = _typed(job, keys)
-    found = table.search(layout(job).table, job.contract.key, asked, date and resolve_date(date), all_dates)
+    found = table_of(job).search(job.contract.key, asked, date and resolve_date(date), all_dates)
     rows: dict[int, list[dict[str, Any]]] = {}
     for place, row in zip(found.asked.to_pylist(), found.rows.to_pylist(), strict=True):
         rows.setdefault(place, []).append(row)
@@ -102,7 +100,7 @@ def _composite(job: Job, text: str) -> dict[str, Any]:
 def _typed(job: Job, keys: list[Any]) -> pa.Table:
     """Keys as columns of the contract's types; text is parsed."""
     if not job.contract.key:
-        nights = delta.dates(layout(job).table)
+        nights = table_of(job).dates()
         newest = f"the newest published night is {nights[-1]}" if nights else "no night is published yet"
         raise UsageError(f"{job.name}: the job has no key to look rows up by; add key: to job.yaml ({newest})")
     records = [key if isinstance(key, dict) else {job.contract.key[0]: key} for key in keys]

@@ -23,7 +23,7 @@ from ..schemas.split import Split
 from ..schemas.types import type_name
 from ..transforms.plan_splits import check_source, plan_splits
 from ..transforms.published import published_schema
-from ..transforms.tables import delta
+from ..transforms.tables.choose import table_of
 from .beam_options import pipeline_options, runner_of
 
 RELEASES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow", "deltalake")
@@ -73,23 +73,24 @@ def check_places(job: Job) -> None:
     Raises:
       UsageError: saying which place, or which columns.
     """
-    places = layout(job)
-    for name, place in (("output.delta.path", places.table), ("state", places.state)):
-        if problem := storage.unwritable(place):
-            raise UsageError(f"{name}: {problem}; choose another place")
-    delta.check_schema(places.table, published_schema(job))
+    table = table_of(job)
+    if problem := table.unusable():
+        raise UsageError(problem)
+    if problem := storage.unwritable(layout(job).state):
+        raise UsageError(f"state: {problem}; choose another place")
+    table.check_schema(published_schema(job))
 
 
 def _model_version(job: Job) -> str:
     """The version to use; `published` is that of the newest published night."""
     if job.model.version != "published":
         return job.model.version
-    table = layout(job).table
-    for date in reversed(delta.dates(table)):
-        current = delta.current(table, date)
-        if current and (found := delta.model_version(table, current)):
+    table = table_of(job)
+    for date in reversed(table.dates()):
+        current = table.current(date)
+        if current and (found := table.model_version(current)):
             return found
-    raise UsageError(f"model.version: published: {table} holds no published night yet; name a number or latest")
+    raise UsageError(f"model.version: published: {table.name} holds no published night yet; name a number or latest")
 
 
 def _transform(job: Job) -> store.Version | None:
@@ -161,7 +162,7 @@ def plan_of(settled: Settled, date: str, splits: tuple[Split, ...], started: flo
         "backend": settled.scoring.model.backend,
     }
     identity = score_id(job, date, splits, {"main": digests}, _code_digests(job))
-    now = delta.current(layout(job).table, date)
+    now = table_of(job).current(date)
     return Plan(
         job=job,
         date=date,

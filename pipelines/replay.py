@@ -14,11 +14,10 @@ from ..models.scoring import Scoring
 from ..schemas.dates import resolve_date
 from ..schemas.errors import Unpublished
 from ..schemas.job import Job
-from ..schemas.layout import layout
 from ..schemas.manifest import Manifest
 from ..schemas.plan import Plan
 from ..schemas.replay import Replay
-from ..transforms.tables import delta
+from ..transforms.tables.choose import table_of
 from .beam_options import pipeline_options
 from .planning import Settled, look, plan_of
 from .progress import Progress
@@ -71,7 +70,7 @@ def replay(
 
 def _nothing_rejected(job: Job, date: str) -> Manifest:
     """The manifest of a night of which no row was rejected."""
-    now = delta.current(layout(job).table, date)
+    now = table_of(job).current(date)
     found = published_manifest(job, date, now.run_id) if now else None
     if found is None:
         raise Unpublished(f"{job.name} {date}: no run of this night is known; use highbeam run")

@@ -20,7 +20,7 @@ from ..schemas.job import Job
 from ..schemas.layout import layout
 from ..schemas.manifest import NOTHING_RECOVERED, Manifest, Status, manifest_of
 from ..schemas.plan import Plan
-from ..transforms.tables import delta
+from ..transforms.tables.choose import table_of
 from .beam_options import LOCAL, pipeline_options, runner_of
 from .dry_run import first_records, in_temporary_folder
 from .launch import first_cause, foreseen, run_and_wait
@@ -110,7 +110,7 @@ def launch(
 
 def _after_failure(plan: Plan, error: Exception, printed: str) -> Manifest:
     """A refusal wrote its manifest before the pipeline failed; anything else gets one now, and staging is kept."""
-    now = delta.current(plan.layout.table, plan.date)
+    now = table_of(plan.job).current(plan.date)
     if not storage.exists(plan.manifest) and now and now.run_id == plan.run_id:
         return _finish(plan, write_manifest(plan))  # it failed after the commit
     if not storage.exists(plan.manifest):
@@ -136,4 +136,4 @@ def _as_dry_run(manifest: Manifest, job: Job) -> Manifest:
     """A dry run ends with its verdict in the message, whatever the budget says of it."""
     said = f"would be {manifest.status}" + (f": {manifest.message}" if manifest.message else "")
     status: Status = "failed" if manifest.status == "failed" else "dry_run"
-    return dataclasses.replace(manifest, status=status, message=said, files=(), output=layout(job).table)
+    return dataclasses.replace(manifest, status=status, message=said, files=(), output=layout(job).output)

@@ -9,7 +9,7 @@ from .. import storage
 from ..schemas.job import Job
 from ..schemas.layout import layout
 from ..schemas.manifest import NOTHING_RECOVERED, Manifest
-from ..transforms.tables import delta
+from ..transforms.tables.choose import table_of
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class RanOnce:
 def runs(job: Job) -> list[RanOnce]:
     """Every launch of a job, oldest first; those that published nothing too."""
     manifests = list(manifests_of(job))
-    table = layout(job).table
-    now = {date: current.run_id for date in {m.date for m in manifests} if (current := delta.current(table, date))}
+    table = table_of(job)
+    now = {date: current.run_id for date in {m.date for m in manifests} if (current := table.current(date))}
     launches = [RanOnce(m, m.status == "published" and now.get(m.date) == m.run_id) for m in manifests]
     return sorted(launches, key=lambda ran: ran.manifest.launch)
 

@@ -11,7 +11,8 @@ from ..schemas.layout import layout
 from ..schemas.manifest import Manifest, manifest_of
 from ..schemas.plan import Plan
 from ..transforms.staged import add_reasons, count_reasons
-from ..transforms.tables import delta, rejects
+from ..transforms.tables import rejects
+from ..transforms.tables.choose import table_of
 from .runs import manifests_of
 
 
@@ -21,13 +22,13 @@ def kept_plan(job: Job, date: str, run_id: str) -> Plan | None:
     if not storage.exists(path):
         return None
     plan = Plan.from_json(storage.read(path))
-    places = {"output": plan.job.output.model_copy(update={"delta": job.output.delta}), "state": job.state}
+    places = {"output": plan.job.output.model_copy(update=job.output.tables), "state": job.state}
     return dataclasses.replace(plan, job=plan.job.model_copy(update={**places, "folder": job.folder}))
 
 
 def holds(plan: Plan) -> bool:
     """Whether the partition was made by this very scoring, or by a replay that builds on it."""
-    now = delta.current(plan.layout.table, plan.date)
+    now = table_of(plan.job).current(plan.date)
     if now is None:
         return False
     ancestors = {a for m in manifests_of(plan.job, plan.date) if m.run_id == now.run_id for a in m.ancestors}
@@ -55,9 +56,9 @@ def published_manifest(job: Job, date: str, run_id: str, plan: Plan | None = Non
 
 def write_manifest(plan: Plan) -> Manifest:
     """Writes the manifest of the night's publication from what table and rejects hold."""
-    now = delta.current(plan.layout.table, plan.date)
+    now = table_of(plan.job).current(plan.date)
     if now is None:
-        raise Refused(f"{plan.layout.table}: {plan.date} was taken out of the table meanwhile; run again")
+        raise Refused(f"{plan.layout.output}: {plan.date} was taken out of the table meanwhile; run again")
     held = dataclasses.replace(plan, attempt=now.attempt)
     by = add_reasons([count_reasons(batch) for batch in rejects.read(plan.layout.rejects, plan.date, now.run_id)])
     gone = sum(sum(reasons.values()) for reasons in by.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import Any, Literal
 
@@ -11,6 +12,8 @@ from .base import Model
 from .contract import Column, Contract, Key
 from .sources import Source, TrainingSource, as_tuple
 from .types import TypeName, parse_type
+
+_BIGQUERY_TABLE = re.compile(r"([a-z0-9.-]+:)?[a-z0-9-]+\.\w+\.[\w-]+")
 
 
 class Transform(Model):
@@ -89,13 +92,42 @@ class Delta(Model):
     path: str = Field(description="the table's folder")
 
 
+class BigQuery(Model):
+    """A BigQuery table."""
+
+    table: str = Field(description="`project.dataset.name`; the table is made when there is none, the dataset is not")
+    location: str | None = Field(None, description="where its jobs run, for example `EU`; the dataset's without it")
+    staging: str | None = Field(
+        None, description="`gs://` folder of the files that are loaded; those in `state` are without it"
+    )
+
+    @field_validator("table")
+    @classmethod
+    def _named(cls, table: str) -> str:
+        if not _BIGQUERY_TABLE.fullmatch(table):
+            raise ValueError(f"write project.dataset.name, found {table!r}")
+        return table
+
+
 class Output(Model):
     """Where predictions are published."""
 
-    delta: Delta = Field(description="a Delta Lake table, partitioned by date")
+    delta: Delta | None = Field(None, description="a Delta Lake table, partitioned by date")
+    bigquery: BigQuery | None = Field(None, description="or a BigQuery table, partitioned by date")
     passthrough: tuple[str, ...] = Field((), description="input columns kept beside the predictions")
 
     _lists = field_validator("passthrough", mode="before")(as_tuple)
+
+    @model_validator(mode="after")
+    def _one(self) -> Output:
+        if (self.delta is None) == (self.bigquery is None):
+            raise ValueError(f"name one of delta and bigquery, found {'none' if self.delta is None else 'both'}")
+        return self
+
+    @property
+    def tables(self) -> dict[str, Delta | BigQuery | None]:
+        """The fields that name a table, to copy them into another model."""
+        return {"delta": self.delta, "bigquery": self.bigquery}
 
 
 class Rejects(Model):
@@ -130,7 +162,7 @@ class Job(Model):
     postprocess: str | None = Field(None, description="`file.py:function`, RecordBatch -> RecordBatch, row for row")
     output: Output = Field(description="the table")
     state: str | None = Field(
-        None, description="folder of staging, runs and rejects; `<delta path>/_highbeam` without it"
+        None, description="folder of staging, runs and rejects; `<delta path>/_highbeam` without it; BigQuery needs it"
     )
     rejects: Rejects = Field(Rejects(), description="the budget of rejects")
     beam: dict[str, Any] = Field({}, description="Beam pipeline options, by name")

@@ -38,7 +38,7 @@ RESERVED: dict[Path, tuple[str, ...]] = {
     ),
     ("source",): SOURCES,
     ("training", "source"): SOURCES,
-    ("output",): ("parquet", "iceberg"),
+    ("output",): ("bigquery", "parquet", "iceberg"),
     ("model",): ("backend", "files"),
 }
 _SECRET = re.compile(r"password|passwd|secret|token|credential|api_?key|access_?key|private_?key", re.IGNORECASE)

@@ -8,7 +8,7 @@ from typing import Any
 
 from .contract import KEY_TYPES, Column
 from .job import Job
-from .layout import layout, place_problem
+from .layout import is_url, layout, place_problem
 
 Path = tuple[Any, ...]
 Problem = tuple[Path, str]
@@ -23,6 +23,7 @@ def broken_rules(job: Job) -> Iterator[Problem]:
     yield from _training(job)
     yield from _list_types(job)
     yield from _places(job)
+    yield from _bigquery(job)
 
 
 def _names(job: Job) -> Iterator[Problem]:
@@ -115,7 +116,8 @@ def _list_types(job: Job) -> Iterator[Problem]:
 
 def _places(job: Job) -> Iterator[Problem]:
     places: dict[Path, str | None] = {
-        ("output", "delta", "path"): job.output.delta.path,
+        ("output", "delta", "path"): job.output.delta.path if job.output.delta else None,
+        ("output", "bigquery", "staging"): job.output.bigquery.staging if job.output.bigquery else None,
         ("state",): job.state,
         ("model", "path"): job.model.path,
         ("transform", "path"): job.transform.path if job.transform else None,
@@ -131,3 +133,21 @@ def _places(job: Job) -> Iterator[Problem]:
             ("state",),
             "state: must not lie among the table's files; write another folder, or one in it whose name begins with _",
         )
+
+
+def _bigquery(job: Job) -> Iterator[Problem]:
+    """BigQuery loads files of this machine, or of a bucket of Google's."""
+    if job.output.bigquery is None:
+        return
+    staging = job.output.bigquery.staging
+    if job.state is None:
+        yield ("state",), "state is missing: a folder for staging, runs and rejects; BigQuery has none"
+    elif staging is None and is_url(job.state) and not job.state.startswith("gs://"):
+        yield ("state",), f"state: BigQuery cannot load files of {job.state}; name gs://… as output.bigquery.staging"
+    if staging is not None and not staging.startswith("gs://"):
+        yield ("output", "bigquery", "staging"), f"output.bigquery.staging: write gs://bucket/…, found {staging}"
+    names = [*published_inputs(job), *(job.predictions or {})]
+    for name in names:
+        if twin := next((other for other in names if other != name and other.lower() == name.lower()), None):
+            yield ("output",), f"output.bigquery: {name} and {twin} are one name to BigQuery; rename one with from:"
+            return

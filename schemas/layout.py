@@ -53,12 +53,14 @@ class Layout:
     """The paths of one job.
 
     Attributes:
-      table: folder of the Delta table.
+      table: folder of the table's data files; the Delta table's own.
       state: folder of staging, runs and rejects.
+      output: the table as people name it: its folder, or BigQuery's name for it.
     """
 
     table: str
     state: str
+    output: str
 
     @property
     def rejects(self) -> str:
@@ -120,6 +122,12 @@ class Layout:
 
 def layout(job: Job) -> Layout:
     """The layout of a job."""
-    table = resolve(job.folder, job.output.delta.path)
-    state = resolve(job.folder, job.state) if job.state else os.path.join(table, "_highbeam")
-    return Layout(table, state)
+    if job.output.delta:
+        table = resolve(job.folder, job.output.delta.path)
+        state = resolve(job.folder, job.state) if job.state else os.path.join(table, "_highbeam")
+        return Layout(table, state, table)
+    assert job.output.bigquery
+    state = resolve(job.folder, job.state or "_highbeam")  # the rules refuse a job without
+    staging, name = job.output.bigquery.staging, job.output.bigquery.table
+    folder = os.path.join(resolve(job.folder, staging), name) if staging else os.path.join(state, "published")
+    return Layout(folder, state, name)

@@ -108,7 +108,7 @@ def manifest_of(plan: Plan, status: Status, **more: Any) -> Manifest:
         launch=plan.launch,
         status=status,
         model=dict(plan.model),
-        output=plan.layout.table,
+        output=plan.layout.output,
         splits=len(plan.splits),
         seconds=round(time.time() - plan.started, 3),
         ancestors=plan.replay.ancestors if plan.replay else (),

@@ -12,7 +12,8 @@ from ..schemas.plan import Plan
 from .origin import names_of, origin_columns
 from .published import PARTITION, published_schema
 from .staged import SPLIT
-from .tables.delta import ROW_GROUP_ROWS
+from .tables.choose import table_of
+from .tables.columns import ROW_GROUP_ROWS
 
 
 def write_data_file(rows: pa.Table, plan: Plan, number: int) -> tuple[str, int]:
@@ -52,7 +53,10 @@ def _publishable(rows: pa.Table, plan: Plan) -> pa.Table:
     """Adds the columns that tell where a prediction came from, each distinct text once."""
     added = origin_columns(rows, plan) if plan.replay else _one_origin(rows, plan)
     names = [name for name in published_schema(plan.job).names if name != PARTITION]
-    return pa.table([added[name] if name in added else rows[name] for name in names], names)
+    table = pa.table([added[name] if name in added else rows[name] for name in names], names)
+    for name, value in table_of(plan.job).columns(plan.date).items():
+        table = table.append_column(name, pa.repeat(value, rows.num_rows))
+    return table
 
 
 def _one_origin(rows: pa.Table, plan: Plan) -> Mapping[str, pa.Array]:
@@ -71,7 +75,8 @@ def _constant(text: str, rows: int) -> pa.Array:
 def _stored(schema: pa.Schema, plan: Plan) -> pa.Schema:
     """The table's types, where a column is not a dictionary of them."""
     published = published_schema(plan.job)
-    return pa.schema([field if pa.types.is_dictionary(field.type) else published.field(field.name) for field in schema])
+    own = {field.name for field in schema if pa.types.is_dictionary(field.type)} | {PARTITION}
+    return pa.schema([field if field.name in own else published.field(field.name) for field in schema])
 
 
 def _is_text(type: pa.DataType) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -16,7 +17,9 @@ from .published import published_schema
 from .reconcile import Tally, reconcile, staged_rejects
 from .replayed import recovers_nothing, scored_splits
 from .staged import add_reasons, count_reasons
-from .tables import delta, rejects
+from .tables import rejects
+from .tables.base import Publication, Written
+from .tables.choose import table_of
 
 
 @dataclass(eq=False)  # not frozen: Beam keeps a label and hints on it
@@ -67,6 +70,8 @@ def publish(plan_path: str, report_paths: Iterable[str], raise_refusal: bool = F
     if tally.rejected or plan.replay:  # for those who replay what is rejected, or ask on what a replay builds
         storage.put(plan.kept, plan.to_json())
     rejects.write(plan.layout.rejects, plan.date, plan.run_id, staged_rejects(plan, paths))
+    kept = partial(rejects.read, plan.layout.rejects, plan.date, plan.run_id)
+    table_of(plan.job).reject(plan.date, plan.run_id, kept)
     problem = tally.problem
     if problem is None:
         try:
@@ -100,11 +105,11 @@ def _keep(plan: Plan) -> str:
 
 
 def commit(plan: Plan, tally: Tally) -> None:
-    """Replaces the night's partition by the run's files, in one transaction. Raises as `delta.commit`."""
-    schema = published_schema(plan.job)
-    first_key = next(iter(plan.job.contract.key), None)
-    files = [delta.data_file(plan.layout.table, report.file, first_key) for report in tally.files]
-    delta.commit(plan.layout.table, plan.date, files, schema, plan.run_id, plan.attempt, commit_metadata(plan))
+    """Replaces the night's partition by the run's files, at once. Raises as `Table.commit`."""
+    files = tuple(Written(report.file, report.size, report.rows) for report in tally.files)
+    key = plan.job.contract.key
+    run = (plan.date, plan.run_id, plan.attempt, files, published_schema(plan.job), key, commit_metadata(plan))
+    table_of(plan.job).commit(Publication(*run))
 
 
 def commit_metadata(plan: Plan) -> dict[str, str]:

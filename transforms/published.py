@@ -10,7 +10,7 @@ from ..models.predictions import BEST
 from ..schemas.batch import OFFSET
 from ..schemas.job import Job
 from ..schemas.job_rules import published_inputs
-from .tables.delta import table_schema
+from .tables.columns import table_schema
 
 ORIGIN = {
     "_run_id": "the run that published the row: date, attempt and score_id",

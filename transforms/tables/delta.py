@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -12,12 +11,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ... import storage
-from ...schemas.errors import Refused, Superseded, UsageError
+from ...schemas.errors import Refused, UsageError
+from .base import MODEL_COLUMN, PARTITION, RUN, RUN_COLUMN, Current, last_run, superseded, unfit
 from .columns import ROW_GROUP_ROWS, grown, table_schema
 from .log import arrow_schema, entries, entries_of, open_or_create, open_table, replace_partition
 from .stats import DataFile, data_file, plain_columns, statistics
 
 __all__ = [
+    "PARTITION",
     "ROW_GROUP_ROWS",
     "Current",
     "DataFile",
@@ -31,31 +32,7 @@ __all__ = [
     "table_schema",
 ]
 
-PARTITION = "date"
-RUN_COLUMN, MODEL_COLUMN = "_run_id", "_model_version"
-_RUN = re.compile(r"(?P<run_id>\d{4}-\d\d-\d\d-(?P<attempt>\d+)-(?P<score_id>[0-9a-f]{16}))")
-_FILE = re.compile(rf"date=[^/]+/{_RUN.pattern}-\d+-[0-9a-f]{{16}}\.parquet")
-
-
-@dataclass(frozen=True)
-class Current:
-    """What a night's partition holds now.
-
-    Attributes:
-      run_id: the run that published it: date, attempt and score_id.
-      attempt: numbers the publications of the night.
-      score_id: digest of all that decided the predictions.
-      files: its files, relative to the table.
-      rows: predictions in them.
-      version: the table's version this was seen in.
-    """
-
-    run_id: str
-    attempt: int
-    score_id: str
-    files: tuple[str, ...]
-    rows: int
-    version: int
+_FILE = re.compile(rf"date=[^/]+/{RUN.pattern}-\d+-[0-9a-f]{{16}}\.parquet")
 
 
 def current(path: str, date: str) -> Current | None:
@@ -103,7 +80,7 @@ def check_schema(path: str, schema: pa.Schema) -> None:
     table = open_table(path)
     problems = grown(arrow_schema(table), table_schema(schema))[1] if table else []
     if problems:
-        raise UsageError(_unfit(path, problems))
+        raise UsageError(unfit(path, problems))
 
 
 def commit(
@@ -155,23 +132,15 @@ def _settled(path: str, paths: Sequence[str], run_id: str, attempt: int) -> bool
     if now is None or now["run_id"] == run_id:
         return now is not None
     if int(now["attempt"]) >= attempt:
-        raise Superseded(
-            f"{path}: run {now['run_id']} published this night while run {run_id} was under way, and its "
-            "predictions stay; run again to publish over them"
-        )
+        raise superseded(path, now["run_id"], run_id)
     return False
 
 
 def _fitting(path: str, table: pa.Schema, ours: pa.Schema) -> pa.Schema:
     schema, problems = grown(table, ours)
     if problems:
-        raise Refused(_unfit(path, problems), "schema_changed")
+        raise Refused(unfit(path, problems), "schema_changed")
     return schema
-
-
-def _unfit(path: str, problems: Sequence[str]) -> str:
-    listed = "; ".join(problems)
-    return f"{path}: {listed}. A table may only grow by columns: bring them back, or publish to another path"
 
 
 def _check_names(date: str, files: Sequence[DataFile], run_id: str) -> None:
@@ -209,11 +178,7 @@ def _last_of(named: set[str], renamed: set[str]) -> re.Match[str] | None:
       named: runs that names of files tell: not more than one can be right.
       renamed: runs that rows of other files tell.
     """
-    runs = [_RUN.fullmatch(run) for run in sorted(named | renamed)]
-    attempts = {run["attempt"] for run in runs if run}
-    if not runs or len(named) > 1 or len(attempts) < len(runs):
-        return None
-    last = runs[-1]
+    last = last_run(named | renamed) if len(named) < 2 else None
     return last if last and named <= {last["run_id"]} else None
 
 

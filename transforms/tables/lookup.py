@@ -7,7 +7,6 @@ key is decoded, and only where it matches the rest of the row.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -18,44 +17,12 @@ from deltalake import DeltaTable
 from ... import storage
 from ...schemas.errors import Unpublished, UsageError
 from .asked import Asked, positions
+from .base import PARTITION, Found, Visit
 from .columns import conform
-from .delta import PARTITION
 from .log import arrow_schema, entries, open_table
 from .stats import plain_columns, statistics
 
 _GROUPS_AT_ONCE = 16
-
-
-@dataclass(frozen=True)
-class Visit:
-    """What a lookup decodes of one file.
-
-    Attributes:
-      file: relative to the table.
-      date: its night.
-      row_groups: the row groups whose key is decoded.
-      of: row groups the file has.
-    """
-
-    file: str
-    date: str
-    row_groups: tuple[int, ...]
-    of: int
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What a lookup found.
-
-    Attributes:
-      rows: the table's columns with `date`; in the order the keys were asked, then by night, then as published.
-      asked: int64[rows], which of the keys asked a row answers, from 0.
-      visits: the files that were opened; the log ruled all others out.
-    """
-
-    rows: pa.Table
-    asked: pa.Array
-    visits: tuple[Visit, ...]
 
 
 def lookup(

@@ -2,64 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
 import highbeam
 from highbeam import storage
-from highbeam.pipelines.rejects import export_rejects, reject_lines
+from highbeam.pipelines.rejects import reject_lines
 from highbeam.schemas.job import Job
 from highbeam.schemas.layout import layout
-from highbeam.transforms import cells, ranges
 
-from tests.support.jobs import DAY, JOB, csv_lines, make_job, save_model, shuffled, write_night
-
-N, DIRTY = 6000, 1000
-SEEN = ["k", "g", "y", "_file", "_offset"]
-MENDED = JOB.replace("[a, b, c]", "[a, b, c, q]")
-GENEROUS = "rejects.max_fraction=0.5"
-
-
-def night(folder: Path, lines: Sequence[str]) -> None:
-    """Two files, in an order that is not that of their names."""
-    half = len(lines) // 2
-    write_night(folder, list(lines[:half]), name="b.csv")
-    write_night(folder, list(lines[half:]), name="a.csv")
-
-
-def dirty_lines(n: int = N, dirty: int = DIRTY) -> list[str]:
-    """Records of which some hold the letter q, which no job but a mended one knows."""
-    lines = csv_lines(shuffled(n))
-    for place in range(0, n, n // dirty):
-        k, _, x = lines[place].split(",")
-        lines[place] = f"{k},q,{x}"
-    return lines
-
-
-def job_of(folder: Path, text: str = JOB, *overrides: str, model: bool = False) -> Job:
-    files = 'path: ["data/{date}/b.csv", "data/{date}/a.csv"]'
-    return make_job(folder, text.replace('path: "data/{date}/*.csv"', files), model, [GENEROUS, *overrides])
-
-
-def published(job: Job, columns: Sequence[str] = SEEN) -> pa.Table:
-    """The night, in the order of its files."""
-    paths = sorted(uri for uri in DeltaTable(layout(job).table).file_uris() if f"date={DAY}" in uri)
-    return pa.concat_tables([pa.parquet.read_table(path, columns=list(columns), partitioning=None) for path in paths])
-
-
-def undisturbed(job: Job, folder: Path) -> pa.Table:
-    """What a run of the mended job publishes that never rejected a row."""
-    other = job.output.model_copy(update={"delta": job.output.delta.model_copy(update={"path": str(folder / "other")})})
-    clean = job.model_copy(update={"output": other})
-    assert highbeam.run(clean, DAY).rejected == 0
-    return published(clean)
+from tests.support.jobs import DAY, JOB, csv_lines, make_job, save_model, write_night
+from tests.support.replays import (
+    DIRTY,
+    MENDED,
+    SEEN,
+    N,
+    dirty_lines,
+    job_of,
+    night,
+    published,
+    undisturbed,
+)
 
 
 @pytest.fixture
@@ -164,58 +130,6 @@ def test_after_a_refused_run_it_publishes_the_night(tmp_path: Path) -> None:
         assert not Path(layout(mended).staging(score_id)).exists()
 
 
-def test_an_edited_export(tmp_path: Path) -> None:
-    lines = csv_lines(range(100))
-    lines[3], lines[50], lines[70] = "3,b,O.75", "5O,c,12.5", "70,zz,17.5"
-    path = write_night(tmp_path, lines)
-    job = make_job(tmp_path, overrides=[GENEROUS])
-    highbeam.run(job, DAY)
-    file = tmp_path / "rejects.jsonl"
-    assert export_rejects(job, str(file)) == 3
-    exported = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [reject["line"] for reject in exported] == [5, 52, 72]
-    exported[0]["raw"] = "3,a,0.75\n"
-    exported[1]["raw"] = "50,also wrong,12.5"
-    file.write_text("".join(json.dumps(reject) + "\n" for reject in exported[:2]))
-    manifest = highbeam.replay(job, DAY, export=str(file))
-    assert (manifest.status, manifest.replayed["recovered"], manifest.rejected) == ("published", 1, 2)
-    (found,) = highbeam.lookup(job, [3]).to_pylist()
-    assert (found["y"], found["_file"]) == (2.5, "data/2013-12-01/a.csv")
-    assert path.read_bytes()[found["_offset"] :].startswith(b"3,b,O.75\n")
-    left = list(reject_lines(job, DAY))
-    assert [(reject["line"], reject["reason"], reject["raw"]) for reject in left] == [
-        (52, "not_in_values", "50,also wrong,12.5"),
-        (72, "not_in_values", "70,zz,17.5"),
-    ]
-    assert highbeam.run(job, DAY).status == "already_published"
-
-
-WRONG = {
-    "unknown row": ({"offset": 1}, "a.csv at 1"),
-    "no offset": ({"offset": None}, "must name a reject"),
-    "raw is a number": ({"raw": 7}, "must be texts"),
-    "not base64": ({"raw": None, "raw_base64": "*"}, "raw_base64"),
-}
-
-
-def test_an_export_that_names_no_reject(tmp_path: Path) -> None:
-    write_night(tmp_path, [*csv_lines(range(10)), "x,a,1"])
-    job = make_job(tmp_path, overrides=[GENEROUS])
-    highbeam.run(job, DAY)
-    file = tmp_path / "rejects.jsonl"
-    export_rejects(job, str(file))
-    line = file.read_text()
-    wrong = {"not JSON": ("{", "not JSON"), "a list": ("[]", "not an object"), "twice": (line * 2, ":2: .* twice")}
-    wrong |= {what: (json.dumps({**json.loads(line), **change}), say) for what, (change, say) in WRONG.items()}
-    for text, message in wrong.values():
-        file.write_text(text)
-        with pytest.raises(highbeam.UsageError, match=message):
-            highbeam.replay(job, DAY, export=str(file))
-    with pytest.raises(highbeam.UsageError, match="cannot be read"):
-        highbeam.replay(job, DAY, export=str(tmp_path / "none"))
-    assert [ran.manifest.attempt for ran in highbeam.runs(job)] == [1]
-
-
 def test_another_model_only_when_told_so(dirty: Job, tmp_path: Path) -> None:
     save_model(tmp_path, 2, factor=3.0)
     mended = job_of(tmp_path, MENDED)
@@ -228,70 +142,6 @@ def test_another_model_only_when_told_so(dirty: Job, tmp_path: Path) -> None:
     assert {row["_model_version"] for row in versions if row["g"] != "q"} == {"1"}
     assert highbeam.run(same, DAY).status == "published"  # most of the night was scored by an unmended job of model 1
     assert highbeam.run(mended, DAY).status == "published"
-
-
-@pytest.mark.parametrize("duplicates", ["keep", "reject", "refuse"])
-def test_keys_that_stand_twice(duplicates: str, tmp_path: Path) -> None:
-    lines = [*csv_lines(range(50)), "7,c,1", "8,c,1"]
-    lines[7] = "7,q,2"
-    write_night(tmp_path, lines)
-    key = "key: {columns: k, duplicates: %s}" % ("reject" if duplicates == "reject" else duplicates)
-    text = JOB.replace("key: k", key if duplicates != "refuse" else "key: {columns: k, duplicates: keep}")
-    job = make_job(tmp_path, text, overrides=[GENEROUS])
-    highbeam.run(job, DAY)
-    mended = make_job(tmp_path, JOB.replace("key: k", key).replace("[a, b, c]", "[a, b, c, q]"), False, [GENEROUS])
-    manifest = highbeam.replay(mended, DAY)
-    if duplicates == "refuse":
-        assert (manifest.status, manifest.reason) == ("refused", "duplicate_key")
-        assert published(job).num_rows == 51
-        return
-    clean = undisturbed(mended, tmp_path) if duplicates == "keep" else None
-    found = [(row["k"], row["g"]) for row in published(mended).to_pylist() if row["k"] in (7, 8)]
-    assert manifest.status == "published"
-    if duplicates == "keep":
-        assert found == [(7, "q"), (7, "c"), (8, "c"), (8, "c")]
-        assert published(mended).equals(clean)
-    else:
-        assert found == [(7, "q"), (8, "c")]
-        left = list(reject_lines(mended, DAY))
-        assert [(r["stage"], r["reason"], r["raw"]) for r in left] == [
-            ("merge", "duplicate_key", f"{k},c,1") for k in (7, 8)
-        ]
-    assert manifest.read == manifest.replayed["predicted"] + manifest.replayed["recovered"] + manifest.rejected
-
-
-def test_duplicates_of_a_refused_run_are_counted_once(tmp_path: Path) -> None:
-    write_night(tmp_path, [*csv_lines(range(50)), "7,c,1", "51,q,1"])
-    text = JOB.replace("key: k", "key: {columns: k, duplicates: reject}")
-    job = make_job(tmp_path, text, overrides=["rejects.max_fraction=0.02"])
-    assert highbeam.run(job, DAY).rejected == 2
-    mended = make_job(tmp_path, text.replace("[a, b, c]", "[a, b, c, q]"), False, ["rejects.max_fraction=0.02"])
-    manifest = highbeam.replay(mended, DAY)
-    assert (manifest.status, manifest.read, manifest.predicted, manifest.rejected) == ("published", 52, 51, 1)
-    assert [reject["raw"] for reject in reject_lines(mended, DAY)] == ["7,c,1"]
-
-
-@pytest.mark.parametrize("changed", [False, True])
-def test_rejects_without_their_bytes_are_read_again_from_the_file(changed: bool, tmp_path: Path) -> None:
-    night(tmp_path, dirty_lines(600, 100))
-    job = job_of(tmp_path, JOB, "rejects.keep_raw=false", model=True)
-    highbeam.run(job, DAY)
-    if changed:
-        write_night(tmp_path, ["1,a,1"], name="b.csv")
-    mended = job_of(tmp_path, MENDED, "rejects.keep_raw=false")
-    manifest = highbeam.replay(mended, DAY)
-    assert manifest.replayed["recovered"] == (50 if changed else 100)
-    assert manifest.replayed["not_read_again"] == manifest.rejected == (50 if changed else 0)
-    assert [reject["line"] for reject in reject_lines(mended, DAY)] == [None] * manifest.rejected
-
-
-def test_a_record_that_was_too_long(tmp_path: Path) -> None:
-    write_night(tmp_path, [*csv_lines(range(10)), "10,b,2.500000000000000000"])
-    job = make_job(tmp_path, overrides=[GENEROUS, "source.max_record_bytes=16"])
-    assert highbeam.run(job, DAY).rejected_by == {"read": {"record_too_long": 1}}
-    assert highbeam.replay(job, DAY).status == "already_published"
-    longer = make_job(tmp_path, model=False, overrides=[GENEROUS, "source.max_record_bytes=64"])
-    assert highbeam.replay(longer, DAY).predicted == 11
 
 
 def test_a_killed_replay_resumes(dirty: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -326,15 +176,6 @@ def test_a_replay_that_died_before_its_manifest(dirty: Job, tmp_path: Path) -> N
     assert (again.run_id, again.replayed, again.ancestors) == (first.run_id, first.replayed, first.ancestors)
 
 
-def test_without_a_key_rows_keep_the_order_of_their_files(tmp_path: Path) -> None:
-    night(tmp_path, dirty_lines(600, 100))
-    text = JOB.replace("key: k\n", "").replace("[g]", "[g, k]")
-    highbeam.run(job_of(tmp_path, text, model=True), DAY)
-    mended = job_of(tmp_path, text.replace("[a, b, c]", "[a, b, c, q]"))
-    assert highbeam.replay(mended, DAY).predicted == 600
-    assert published(mended).equals(undisturbed(mended, tmp_path))
-
-
 def test_nights_that_cannot_be_replayed(tmp_path: Path) -> None:
     write_night(tmp_path, csv_lines(range(10)))
     job = make_job(tmp_path)
@@ -361,34 +202,6 @@ def test_jobs_that_do_not_fit_the_night(tmp_path: Path) -> None:
             highbeam.replay(job_of(tmp_path, text.replace(old, new)), DAY)
 
 
-@pytest.mark.parametrize(
-    ("max_opens", "key"),
-    [(3, "key: {columns: k, duplicates: keep}"), (3, "key: {columns: k, duplicates: reject}"), (1 << 15, "")],
-)
-def test_many_ranges_of_many_equal_keys(
-    max_opens: int, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("highbeam.transforms.merge.plan_ranges", partial(ranges.plan_ranges, rows_each=100))
-    monkeypatch.setattr(
-        "highbeam.transforms.merge.plan_cells", partial(cells.plan_cells, rows_each=100, max_opens=max_opens)
-    )
-    lines = [f"{k % 40},{'q' if k % 3 == 0 else 'a'},{k}" for k in shuffled(1500)]
-    night(tmp_path, lines)
-    text = JOB.replace("key: k", key).replace("[g]", "[g]" if key else "[g, k]")
-    job = job_of(tmp_path, text, "rejects.max_fraction=1", model=True)
-    first = highbeam.run(job, DAY)
-    mended = job_of(tmp_path, text.replace("[a, b, c]", "[a, b, c, q]"), "rejects.max_fraction=1")
-    manifest = highbeam.replay(mended, DAY)
-    assert (manifest.status, manifest.read) == ("published", 1500)
-    assert "reject" in key or min(len(first.files), len(manifest.files)) > 3
-    clean = mended.model_copy(update={"output": job_of(tmp_path, text, "output.delta.path=other").output})
-    undone = highbeam.run(clean.model_copy(update={"columns": mended.columns}), DAY)
-    assert published(mended).equals(published(clean))
-    assert manifest.rejected_by == undone.rejected_by
-    left, never_lost = (sorted(map(str, reject_lines(one, DAY))) for one in (mended, clean))
-    assert left == never_lost
-
-
 def test_a_night_that_was_compacted(tmp_path: Path) -> None:
     night(tmp_path, dirty_lines(600, 100))
     highbeam.run(job_of(tmp_path, model=True), DAY)
@@ -400,45 +213,4 @@ def test_a_night_that_was_compacted(tmp_path: Path) -> None:
     mended = job_of(tmp_path, MENDED)
     manifest = highbeam.replay(mended, DAY)
     assert (manifest.predicted, manifest.parent, manifest.attempt) == (600, first.run_id, 3)
-    assert published(mended).equals(undisturbed(mended, tmp_path))
-
-
-def test_an_edit_may_hold_anything(tmp_path: Path) -> None:
-    write_night(tmp_path, [*csv_lines(range(10)), "x,a,1", "y,a,1", "z,a,1"])
-    job = make_job(tmp_path, overrides=[GENEROUS])
-    highbeam.run(job, DAY)
-    file = tmp_path / "rejects.jsonl"
-    export_rejects(job, str(file))
-    edits = ["11,a,1\n12,b,2", '13,"a\nb,1', "14,a,1"]
-    exported = [json.loads(line) for line in file.read_text().splitlines()]
-    for reject, raw in zip(exported, edits, strict=True):
-        reject["raw"] = raw
-    file.write_text("\n".join(map(json.dumps, exported)))
-    manifest = highbeam.replay(job, DAY, export=str(file))
-    assert (manifest.status, manifest.replayed["recovered"], manifest.rejected) == ("published", 1, 2)
-    assert highbeam.lookup(job, [11, 12, 13, 14])["k"].to_pylist() == [14]
-    assert [reject["raw"] for reject in reject_lines(job, DAY)] == edits[:2]
-
-
-def write_as(kind: str, folder: Path, rows: list[dict[str, Any]]) -> None:
-    """The rows as one file of a kind, beneath the night's folder."""
-    folder.mkdir(parents=True)
-    if kind == "json":
-        (folder / "a.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    else:
-        pa.parquet.write_table(pa.Table.from_pylist(rows), folder / "a.parquet", row_group_size=37)
-
-
-@pytest.mark.parametrize("keep_raw", ["true", "false"])
-@pytest.mark.parametrize("kind", ["json", "parquet"])
-def test_other_kinds_of_files(kind: str, keep_raw: str, tmp_path: Path) -> None:
-    rows = [{"k": k, "g": "q" if k % 5 == 0 else "a", "x": k / 4} for k in shuffled(200)]
-    write_as(kind, tmp_path / "data" / DAY, rows)
-    text = JOB.replace("csv:", f"{kind}:").replace("*.csv", f"*.{kind}")
-    flags = [GENEROUS, f"rejects.keep_raw={keep_raw}"]
-    assert highbeam.run(make_job(tmp_path, text, overrides=flags), DAY).rejected == 40
-    mended = make_job(tmp_path, text.replace("[a, b, c]", "[a, b, c, q]"), False, flags)
-    assert [reject["line"] is None for reject in reject_lines(mended, DAY)] == [kind == "parquet"] * 40
-    manifest = highbeam.replay(mended, DAY)
-    assert (manifest.status, manifest.predicted, manifest.replayed["recovered"]) == ("published", 200, 40)
     assert published(mended).equals(undisturbed(mended, tmp_path))

@@ -108,6 +108,8 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(default, BaseModel):
         return "as below"
+    if isinstance(default, tuple):
+        return ", ".join(f"`{item}`" for item in default)
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 

@@ -19,7 +19,7 @@ from ..verdict import Rows, Verdict
 from .arrays import WRONG, array_of, canonical
 from .avro_blocks import CODECS, Header, read_header, walk
 from .avro_rows import Row, avro_rows, decoded, unreadable
-from .avro_types import arrow_schema, branch_of, stored_value
+from .avro_types import arrow_schema, as_it_is, branch_of, stored_value
 from .castable import is_bytes, is_list
 from .columns import column_batch, in_order
 from .json_rows import encoded, plain_value, shown_value
@@ -109,7 +109,7 @@ def _batches(split: Split, contract: Contract) -> Iterator[Batch]:
     schema = unpacked(split.header)
     for first, rows in avro_rows(split):
         records = Verdict(len(rows))
-        columns = object_columns(rows, schema, contract, stored_value, records)
+        columns = object_columns(rows, schema, contract, stored_value, records, as_it_is)
         yield column_batch(split, contract, np.arange(first, first + len(rows)), columns, records)
 
 

@@ -126,6 +126,11 @@ def stored_value(value: Any, type: pa.DataType) -> Any:
     return value.encode("utf-8", "surrogateescape") if is_text(type) else value
 
 
+def as_it_is(type: pa.DataType) -> bool:
+    """Whether `array_of` takes the decoder's values of a type as they are; it does not mind text that is `str`."""
+    return as_it_is(type.value_type) if is_list(type) else not (_T.is_union(type) or _T.is_decimal(type))
+
+
 def branch_of(value: Any, type: pa.DataType) -> int:
     """The first branch of a union whose values look like this one."""
     return next(at for at in range(type.num_fields) if _is_one(value, type.field(at).type))

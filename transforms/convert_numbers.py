@@ -42,7 +42,21 @@ def convert_floats(text: pa.Array, type: pa.DataType) -> tuple[pa.Array, Mask]:
 def convert_decimals(text: pa.Array, type: pa.DataType) -> tuple[pa.Array, Mask]:
     """Reads decimals; what has more digits than the type keeps is none. Arguments and results as for integers."""
     # Not by way of decimal256: Arrow 25 divides some of its numbers wrongly.
-    return _converted(text, type, b"0123456789.-+eE", _DECIMAL, _decimal_misfits)
+    texts = text.view(pa.string())
+    long = _overlong(texts)
+    values, guilty = _converted(without(texts, long), type, b"0123456789.-+eE", _DECIMAL, _decimal_misfits)
+    return values, guilty | long
+
+
+def _overlong(texts: pa.Array) -> Mask:
+    """Which texts have more digits than a decimal can; Arrow 25 lets some of them overflow, and says nothing."""
+    overlong = np.zeros(len(texts), bool)
+    rows = np.flatnonzero(np.diff(bounds(texts)) > _MAX_DIGITS)
+    if len(rows):
+        digits = pc.replace_substring_regex(texts.take(pa.array(rows)), r"[eE].*$|[^0-9]", "")
+        digits = pc.ascii_ltrim(digits, "0")
+        overlong[rows] = as_mask(pc.greater(pc.binary_length(digits), _MAX_DIGITS))
+    return overlong
 
 
 def _integer_pattern(type: pa.DataType) -> str:

@@ -17,7 +17,7 @@ _ENOUGH = 8
 
 
 def head_of(split: Split) -> bytes:
-    """The first bytes of a file that are neither white space nor a byte order mark; none where there are none.
+    """How a file begins, without white space and byte order mark; one of white space begins so, an empty one not.
 
     Raises:
       InputChanged, UnreadableInput: as `read_blocks`.
@@ -49,13 +49,14 @@ def check_head(split: Split) -> bytes:
 
 
 def _head(blocks: Iterable[bytes]) -> bytes:
-    held, begun = b"", False
+    held, begun, blank = b"", False, b""
     for block in blocks:
         held += block
-        if not begun and len(held) < _ENOUGH:
-            continue
-        held = (held if begun else held.removeprefix(BOM)).lstrip(BLANKS)
-        begun = True
-        if len(held) >= _ENOUGH:
-            break
-    return (held if begun else held.removeprefix(BOM)).lstrip(BLANKS)[:_ENOUGH]
+        if begun or len(held) >= _ENOUGH:
+            text = held if begun else held.removeprefix(BOM)
+            begun, held = True, text.lstrip(BLANKS)
+            blank = blank or text[:1]
+        if len(held) >= _ENOUGH and begun:
+            return held[:_ENOUGH]
+    text = held if begun else held.removeprefix(BOM)
+    return text.lstrip(BLANKS)[:_ENOUGH] or blank or text[:1]

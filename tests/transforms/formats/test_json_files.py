@@ -1,0 +1,419 @@
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from highbeam import storage
+from highbeam.schemas.contract import Contract
+from highbeam.schemas.errors import UnreadableInput, UsageError
+from highbeam.schemas.reasons import REASONS
+from highbeam.schemas.sources import Json
+from highbeam.transforms.formats.json_files import JsonFormat
+
+from tests.support.csv_files import contract
+from tests.support.reading import Found, cut, read_whole, reads_or_says_why
+
+JSON = JsonFormat(Json(path=("in.json",)))
+A = contract({"a": {"type": "int64", "nullable": True}})
+BOM = b"\xef\xbb\xbf"
+
+
+def read(folder: Path, body: bytes, what: Contract = A, name: str = "in.json", split_size: int = 1 << 20) -> Found:
+    path = folder / name
+    path.write_bytes(body)
+    return read_whole(JSON, path, what, split_size)
+
+
+def fates(found: Found) -> list[Any]:
+    """What became of each record, in order: its values, or its reason."""
+    assert set(found.reasons.values()) <= set(REASONS)
+    rows = {offset: tuple(row.values()) for offset, row in found.rows.items()}
+    return [fate for _, fate in sorted((rows | found.reasons).items())]
+
+
+def fate(folder: Path, record: bytes, what: Contract = A) -> Any:
+    """What becomes of one record: alone, among sound ones, and among unsound ones, as a line and as an element."""
+    found = [fates(read(folder, record, what))] if not record.lstrip().startswith(b"[") else []
+    found += [fates(read(folder, b"{}\n" + record + rest, what))[1:2] for rest in (b"\n{}", b"\r\n!\n{}", b"")]
+    assert all(repr(one) == repr(found[0]) for one in found)
+    return found[0][0]
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (b'{"a":1}', (1,)),
+        (b' \t{ "a" : 1 }\r ', (1,)),
+        (b'{"b":2}', (None,)),
+        (b'{"a":null}', (None,)),
+        (b'{"a":"1"}', (1,)),
+        (b'{"\\u0061":1}', (1,)),
+        (b'{"b":[[[[[[1]]]]]],"a":1}', (1,)),
+        (b'{"b":' + b"[" * 5000 + b"]" * 5000 + b',"a":1}', (1,)),
+        (b'{"b":' + b"[" * 5000 + b"]" * 5000 + b',"a":"1"}', "bad_json"),  # too deep to be looked into
+        (b'{"b":' + b"[" * 5000 + b',"a":1}', "bad_json"),
+        (b'{"b":1e400,"a":1}', (1,)),
+        (b'{"b":1,"b":2,"a":1}', (1,)),
+        (b'{"a":9223372036854775807}', (9223372036854775807,)),
+        (b'{"a":9223372036854775808}', "bad_value"),
+        (b'{"a":' + b"9" * 5000 + b"}", "bad_value"),
+        (b'{"a":1.0}', "bad_value"),
+        (b'{"a":true}', "bad_value"),
+        (b'{"a":[1]}', "bad_value"),
+        (b'{"a":{}}', "bad_value"),
+        (b'{"a":1,"a":2}', "duplicate_field"),
+        (b'{"a":1,"\\u0061":1}', "duplicate_field"),
+        (b'{"a":NaN}', "bad_json"),
+        (b'{"b":-Infinity}', "bad_json"),
+        (b'{"b":", NaN","a":1}', (1,)),
+        (b'{"b":"} null","a":1}', (1,)),
+        (b'{"a":1,}', "bad_json"),
+        (b'{"a":01}', "bad_json"),
+        (b"{'a':1}", "bad_json"),
+        (b'{"a":1', "bad_json"),
+        (b'{"a":1}}', "bad_json"),
+        (b'{"a":1} {"a":2}', "bad_json"),
+        (b'{"a":1} null {}', "bad_json"),  # makes pyarrow crash
+        (b'{"a":1}\x00}', "bad_json"),
+        (b'{"b":"\t"}', "bad_json"),
+        (b'{"b":"\\ud83d"}', "bad_json"),
+        (b'{"b":"\\ude00\\ud83d"}', "bad_json"),
+        (b'{"b":"\\ud83d\\ude00\\\\ud83d","a":1}', (1,)),
+        (b'{"b":"\xff"}', "not_utf8"),
+        (b'{"b":"\xed\xa0\x80"}', "not_utf8"),
+        (b"  ", "bad_json"),
+        (b"null", "not_an_object"),
+        (b"5", "not_an_object"),
+        (b"[]", "not_an_object"),
+        (b'"a"', "not_an_object"),
+        (BOM + b"{}", "bad_json"),
+    ],
+)
+def test_the_fate_of_records(tmp_path: Path, record: bytes, expected: Any) -> None:
+    if record.startswith(BOM):  # at a file's beginning it would be a byte order mark
+        assert fates(read(tmp_path, b"{}\n" + record)) == [(None,), expected]
+    else:
+        assert fate(tmp_path, record) == expected
+
+
+@pytest.mark.parametrize(
+    ("type", "value", "expected"),
+    [
+        ({"type": "float32", "allow_nan": True}, b"-0.1", -0.10000000149011612),
+        ({"type": "float32", "allow_nan": True}, b"1e39", float("inf")),
+        ({"type": "float64", "allow_nan": True}, b"1e400", float("inf")),
+        ("float64", b"-0", -0.0),
+        ("float64", b'"1e3"', 1000.0),
+        ("float64", b'""', "bad_value"),
+        ("int8", b"127", 127),
+        ("int8", b"128", "bad_value"),
+        ("uint8", b"255", 255),
+        ("uint8", b"-1", "bad_value"),
+        ("int16", b"-32768", -32768),
+        ("bool", b"true", True),
+        ("bool", b'"false"', False),
+        ("bool", b"1", True),
+        ("bool", b"2", "bad_value"),
+        ("string", b'"\\u00e9\\ud83d\\ude00\xc3\xa9\\n"', "é😀é\n"),
+        ("string", b'""', ""),
+        ("string", b"5", "bad_value"),
+        ("string", b"true", "bad_value"),
+        ("binary", b'"aGVsbG8="', b"hello"),
+        ("binary", b'""', b""),
+        ("binary", b'"aGVsbG8"', "bad_value"),
+        ("date", b'"2013-07-04"', date(2013, 7, 4)),
+        ("date", b"20130704", "bad_value"),
+        ("timestamp", b'"2013-07-04T01:02:03Z"', datetime(2013, 7, 4, 1, 2, 3, tzinfo=ZoneInfo("UTC"))),
+        ("timestamp", b'"yesterday"', "bad_value"),
+        ("timestamp", b"1372896000", "bad_value"),
+        ("decimal(9, 2)", b"1234567.25", Decimal("1234567.25")),
+        ("decimal(9, 2)", b'"-0.5"', Decimal("-0.50")),
+        ("decimal(9, 2)", b"1e2", Decimal("100.00")),
+        ("decimal(9, 2)", b"0.125", "bad_value"),
+        ("decimal(9, 2)", b"12345678.5", "bad_value"),  # pyarrow itself makes something of both
+        ("decimal(9, 2)", b"9" * 400, "bad_value"),
+        ("list<int64>", b"[1, null, 3]", [1, None, 3]),
+        ("list<int64>", b'[1, "2"]', [1, 2]),
+        ("list<int64>", b'[1, "x"]', "bad_value"),
+        ("list<int64>", b"[1, [2]]", "bad_value"),
+        ("list<int64>", b"1", "bad_value"),
+        ("list<string>", b'["x", ""]', ["x", ""]),
+        ("list<string>", b'["x", 1]', "bad_value"),
+        ("list<binary>", b'["aGk=", null, ""]', [b"hi", None, b""]),
+        ("list<binary>", b'["aGk=", "?"]', "bad_value"),
+        ("list<date>", b'["2013-07-04"]', [date(2013, 7, 4)]),
+    ],
+)
+def test_values_of_every_type(tmp_path: Path, type: Any, value: bytes, expected: Any) -> None:
+    what = contract({"v": {"nullable": True} | ({"type": type} if isinstance(type, str) else type)})
+    found = fate(tmp_path, b'{"v":' + value + b"}", what)
+    assert repr(found) == repr(expected if isinstance(expected, str) and expected in REASONS else (expected,))
+
+
+GEO = contract({
+    "c": {"type": "string", "from": "geo.country", "nullable": True},
+    "z": {"type": "int32", "from": "geo.at.zip", "nullable": True},
+})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (b'{"geo":{"country":"DE","at":{"zip":10115}}}', ("DE", 10115)),
+        (b'{"geo":{"country":"DE","at":{"zip":"10115"}}}', ("DE", 10115)),
+        (b'{"geo":{"at":null,"x":[1]}}', (None, None)),
+        (b'{"geo":null}', (None, None)),
+        (b'{"geo.country":"US","geo":{"country":"DE"}}', ("US", None)),
+        (b'{"geo.country":null,"geo":{"country":"DE"}}', ("DE", None)),
+        (b'{"geo":{"at.zip":5}}', (None, None)),
+        (b'{"geo":5}', "bad_value"),
+        (b'{"geo":{"at":[]}}', "bad_value"),
+        (b'{"geo":5,"geo.country":"US","geo.at.zip":1}', ("US", 1)),
+        (b'{"geo":{"country":"DE","country":"US"}}', "duplicate_field"),
+        (b'{"geo":{},"geo":{}}', "duplicate_field"),
+        (b'{"x":{"country":1,"country":2}}', (None, None)),
+    ],
+)
+def test_a_field_is_found_by_its_whole_name_or_its_path(tmp_path: Path, record: bytes, expected: Any) -> None:
+    assert fate(tmp_path, record, GEO) == expected
+
+
+def test_columns_may_want_one_field_each_in_its_way(tmp_path: Path) -> None:
+    what = contract({
+        name: {"type": type, "from": source, "nullable": True}
+        for name, type, source in [("t", "string", "a"), ("i", "int64", "a"), ("b", "string", "a.b")]
+    })  # fmt: skip
+    assert fate(tmp_path, b'{"a":"5"}', contract({"t": "string", "b": {"type": "binary", "from": "u"}})) is not None
+    assert fate(tmp_path, b'{"a":"5","a.b":"x"}', what) == ("5", 5, "x")
+    assert fate(tmp_path, b'{"a":{"b":"x"}}', what) == "bad_value"
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (b'{"a":1,}', "not valid JSON: Expecting property name enclosed in double quotes at character 8"),
+        (b'{"a":1}x', "not valid JSON: something follows the first value, at character 8"),
+        (b'{"a":NaN}', "not valid JSON: NaN is no number of JSON; write null, or a text"),
+        (b'{"b":"\\ud83d"}', "not valid JSON: \\ud83d is half a character, without its other half"),
+        (b"[1]", "the record is a list, no object"),
+        (b"7", "the record is a number, no object"),
+        (b'{"a":1,"a":2}', "field a stands twice in one object"),
+        (b'{"a":"x"}', "column a: 'x' is not an int64"),
+        (b'{"a":1.5}', "column a: '1.5' is not an int64"),
+        (b'{"a":{}}', "column a: an object is not an int64"),
+        (b'{"s":1.50}', "column s: the number 1.50 is not a string"),
+        (b'{"s":false}', "column s: false is not a string"),
+        (b'{"g":7}', "column g: g is a number, no object"),
+        (b'{"y":"?"}', "column y: '?' is not base64, as a binary has to be"),
+    ],
+)
+def test_a_reject_says_what_was_found(tmp_path: Path, record: bytes, message: str) -> None:
+    what = contract({"a": "int64", "s": "string", "g": {"type": "string", "from": "g.x"}, "y": "binary"})
+    path = tmp_path / "in.json"
+    path.write_bytes(b"{}\n" + record)
+    (split,) = cut(JSON, path, what, 1 << 20)
+    (batch,) = JSON.read(split, what, 1 << 20)
+    assert batch.rejected["message"].to_pylist() == [message]
+
+
+def test_lines_end_and_begin_as_they_may(tmp_path: Path) -> None:
+    body = BOM + b'{"a":1}\r\n\r\n\n{"a":2}\n   \n{"a":3}'
+    found = read(tmp_path, body)
+    assert (found.rows, found.reasons) == ({0: {"a": 1}, 15: {"a": 2}, 27: {"a": 3}}, {23: "bad_json"})
+    assert read(tmp_path, b"\n" * 70 + b" " * 200 + b'{"a":1}' + b" " * 200).rows == {70: {"a": 1}}
+
+
+def test_elements_of_an_array_are_found_to_the_byte(tmp_path: Path) -> None:
+    body = BOM + b'\n [ {"a": 1,\n "b": "],\\"}[" }\n,{"a":2} , 3,, "x,]", [1,{}],null,{"a":,},{"a":"\\\\"},]\n'
+    found = read(tmp_path, body)
+    assert {offset: body[offset : offset + len(raw)] for offset, raw in found.raw.items()} == found.raw
+    assert list(found.raw.values()) == [b"3", b'"x,]"', b"[1,{}]", b"null", b'{"a":,}', b'{"a":"\\\\"}']
+    assert fates(found) == [(1,), (2,), *["not_an_object"] * 4, "bad_json", "bad_value"]
+    assert list(found.rows) == [body.index(b'{"a": 1'), body.index(b'{"a":2')]
+    (split,) = found.splits
+    assert (split.start, split.end) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'[{"a":1},{"a":2}', "in.json: the array is not closed where the file ends; .* is before byte 9;"),
+        (b'[{"a":"1},{"a":2}]', "in.json: the array is not closed"),
+        (b'[{"a":1}]\n{"a":2}', "in.json: something follows the array at byte 10; a file is one array, or JSON Lines"),
+    ],
+)
+def test_an_array_that_does_not_end_refuses_the_run(tmp_path: Path, body: bytes, said: str) -> None:
+    with pytest.raises(UnreadableInput, match=said):
+        read(tmp_path, body)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"a":1}'.encode("utf-16"), "in.json: is UTF-16; Highbeam reads UTF-8"),
+        ('{"a":1}'.encode("utf-16-le"), "in.json: is UTF-16"),
+        (gzip.compress(b"{}"), "in.json: is gzip; write compression: gzip"),
+    ],
+)
+def test_what_is_no_json_at_all_is_found_at_planning(tmp_path: Path, body: bytes, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        read(tmp_path, body)
+
+
+@pytest.mark.parametrize("body", [b"", BOM, b"\n\r\n", b"[]", b"[ ,\n]"])
+def test_a_file_without_records(tmp_path: Path, body: bytes) -> None:
+    assert read(tmp_path, body).offsets == []
+
+
+@pytest.mark.parametrize(("ending", "pack"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)])
+@pytest.mark.parametrize("body", [b'{"a":1}\n{"a":"x"}\n{"a":3}', b'[{"a":1},\n{"a":"x"}, {"a":3}]'])
+def test_compressed_files_read_as_plain_ones_do(
+    tmp_path: Path, body: bytes, ending: str, pack: Callable[[bytes], bytes]
+) -> None:
+    plain = read(tmp_path, body)
+    packed = read(tmp_path, pack(body), name=f"in.json.{ending}")
+    assert (packed.rows, packed.reasons, packed.raw) == (plain.rows, plain.reasons, plain.raw)
+
+
+def test_a_long_record_is_cut_and_turned_away(tmp_path: Path) -> None:
+    long = b'{"a":"' + b"x," * 500_000 + b'"}'
+    for body in (b'{"a":1}\n' + long + b'\n{"a":3}', b'[{"a":1},' + long + b'  ,{"a":3}]'):
+        path = tmp_path / "in.json"
+        path.write_bytes(body)
+        (split,) = cut(JSON, path, A, 1 << 30)
+        (batch,) = JSON.read(split, A, 1000)
+        assert batch.rows.column("a").to_pylist() == [1, 3]
+        assert batch.rejected["reason"].to_pylist() == ["record_too_long"]
+        raw, lengths = JSON.raw(batch.rejected["offset"].to_numpy(), split, 1000)
+        assert (raw.to_pylist(), lengths.tolist()) == ([long[:1000]], [len(long)])
+
+
+def test_numbers_in_quotes_throughout(tmp_path: Path) -> None:
+    what = contract({"a": "int64", "f": "float32", "l": "list<int16>", "m": "decimal(9, 2)"})
+    quoted = [{"a": str(n), "f": f"{n}.5", "l": [str(n)], "m": f"{n}.25"} for n in range(500)]
+    mixed = [*quoted, *({"a": n, "f": n + 0.5, "l": [n], "m": n + 0.25} for n in range(500)), *quoted]
+    for rows in (quoted, mixed):
+        found = read(tmp_path, "\n".join(map(json.dumps, rows)).encode(), what)
+        assert [row["a"] for row in found.rows.values()] == [int(str(row["a"])) for row in rows]
+        assert list(found.rows.values())[-1] == {"a": 499, "f": 499.5, "l": [499], "m": Decimal("499.25")}
+        assert not found.reasons
+
+
+# Properties
+
+MIXED = contract({
+    "i": {"type": "int32", "nullable": True}, "k": "string", "f": {"type": "float64", "nullable": True},
+    "b": {"type": "bool", "nullable": True}, "s": {"type": "string", "from": "g.s", "nullable": True},
+    "l": {"type": "list<int64>", "nullable": True}, "y": {"type": "binary", "nullable": True},
+    "m": {"type": "decimal(9, 2)", "nullable": True},
+}, ("k",))  # fmt: skip
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+VALUES = {
+    "i": st.none() | st.integers(-(2**31), 2**31 - 1),
+    "k": TEXT,
+    "f": st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    "b": st.none() | st.booleans(),
+    "g": st.none() | st.fixed_dictionaries({}, optional={"s": st.none() | TEXT, "x": st.integers()}),
+    "l": st.none() | st.lists(st.integers(-(2**63), 2**63 - 1), max_size=3),
+    "other": st.recursive(
+        st.none() | st.booleans() | st.integers() | TEXT,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=2),
+        max_leaves=3,
+    ),
+}  # fmt: skip
+ROW = st.fixed_dictionaries({"k": TEXT}, optional={name: value for name, value in VALUES.items() if name != "k"})
+
+
+@settings(max_examples=25)
+@given(st.lists(ROW, min_size=1, max_size=20), st.booleans(), st.booleans(), st.sampled_from([b"\n", b"\r\n", b"\n\n"]),
+       st.integers(1, 400))  # fmt: skip
+def test_rows_come_back_once_in_order_with_exact_offsets(
+    tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, Any]], ascii: bool, array: bool, end: bytes,
+    split_size: int,
+) -> None:  # fmt: skip
+    folder = tmp_path_factory.getbasetemp()
+    written = [json.dumps(record, ensure_ascii=ascii).encode() for record in records]
+    body = b"[" + (b"," + end).join(written) + b"]" if array else end.join(written)
+    found = read(folder, body, MIXED, split_size=split_size)
+    assert found.reasons == {}
+    offsets, at = [], int(array)
+    for record in written:
+        offsets.append(at)
+        at += len(record) + len(end) + array
+    assert list(found.rows) == offsets
+    for record, row in zip(records, found.rows.values(), strict=True):
+        assert {name: row[name] for name in ("i", "k", "f", "b", "l")} == {
+            name: record.get(name) for name in ("i", "k", "f", "b", "l")
+        }
+        assert row["s"] == (record.get("g") or {}).get("s")
+
+
+TOKENS = st.sampled_from([
+    b"{", b"}", b"[", b"]", b",", b":", b"null", b"NaN", b"-Infinity", b"true", b"1", b"-0", b"1.5", b"1e400",
+    b"9" * 20, b'"', b'"x"', b'"i"', b'"k"', b'"g"', b'"s"', b'"g.s"', b'"1"', b'"m"', b'"l"', b"\\", b"\\u0061",
+    b"\\ud800", b" ", b"\t", b"\r", b"\x00", b"\xff", b"\xc3\xa9", BOM, b"01", b"12345678.5",
+])  # fmt: skip
+MEMBER = st.tuples(
+    st.sampled_from(['"i"', '"k"', '"f"', '"b"', '"g"', '"l"', '"y"', '"m"', '"z"', '"g.s"', '"\\u0069"']),
+    st.sampled_from(['1', '-0', '1.5', '1e2', '99999999999', '9' * 400, 'null', 'true', '"x"', '""', '"1"', '" 1"',
+                     '"aGk="', '[]', '[1,"2"]', '["x"]', '{}', '{"s":"x"}', '{"s":1}', '{"s":1,"s":2}',
+                     '[[[[1]]]]', '"\\ud83d"', '12345678.5', '0.125', '"} null"', '": NaN"', "NaN"]),
+).map(":".join)  # fmt: skip
+DIRTY = st.one_of(
+    st.lists(MEMBER, max_size=4).map(lambda members: f"{{{', '.join(members)}}}".encode()),
+    st.lists(TOKENS, max_size=8).map(b"".join),
+    st.binary(max_size=10),
+).filter(lambda record: b"\n" not in record)
+
+
+@settings(max_examples=30)
+@given(st.lists(DIRTY, max_size=8), st.integers(1, 300))
+@example([b"{}", b'{} null {"i":1}', b"{}"], 300)
+@example([b'{"i":"}', b'{":1}', b"{}{}"], 300)
+def test_a_record_decides_its_own_fate(
+    tmp_path_factory: pytest.TempPathFactory, records: list[bytes], split_size: int
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    found = read(folder, b"{}\n" + b"\n".join(records), MIXED, split_size=split_size)
+    at = 3
+    for record in records:
+        if record.removesuffix(b"\r"):
+            alone = read(folder, b"{}\n" + record, MIXED)
+            assert repr(found.rows.get(at)) == repr(alone.rows.get(3))
+            assert found.reasons.get(at) == alone.reasons.get(3)
+            assert at in found.rows or found.raw[at] == record.removesuffix(b"\r")
+        at += len(record) + 1
+
+
+@settings(max_examples=60)
+@given(st.sampled_from([b"", b"[", BOM + b"["]), st.lists(DIRTY | TOKENS, max_size=12),
+       st.sampled_from([b"", b",", b"\n"]), st.sampled_from([b"", b"]"]), st.integers(1, 300))  # fmt: skip
+def test_no_bytes_crash_it(
+    tmp_path_factory: pytest.TempPathFactory, head: bytes, parts: list[bytes], between: bytes, tail: bytes, size: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_bytes(head + between.join(parts) + tail)
+    reads_or_says_why(JSON, path, MIXED, size)
+
+
+def test_a_file_is_only_looked_into_at_planning(tmp_path: Path) -> None:
+    path = tmp_path / "in.json"
+    path.write_bytes(b'{"a":1}\n' * 100)
+    file = storage.stat(str(path))
+    assert file is not None
+    splits = list(JSON.splits(file, "in.json", A, 300))
+    assert [(split.start, split.end) for split in splits] == [(0, 300), (300, 600), (600, 800)]
+    assert JSON.can_cut("in.json")
+    assert not JSON.can_cut("in.json.gz")

@@ -156,3 +156,19 @@ def test_a_file_that_is_written_while_it_is_read_is_refused(tmp_path: Path) -> N
     os.utime(tmp_path / "in.csv", ns=(1, 1))
     with pytest.raises(InputChanged, match="it was written again"):
         list(records)
+
+
+@given(
+    st.lists(st.sampled_from([b"", b"a", b"\r", b"#", b"# b", b"#\r", b"a#", b"x" * 40, b"#" + b"y" * 40])),
+    st.integers(1, 40),
+)
+def test_comments_are_no_records_and_leave_nothing_on_the_buffer(lines: list[bytes], size: int) -> None:
+    text = b"\n".join(lines)
+    pieces = list(frame_blocks(in_blocks(text, size), 0, 30, comment="#"))
+    assert framed(pieces) == [record for record in expected(text, 0, 30) if not record[2].startswith(b"#")]
+    assert not any(line.startswith(b"#") for piece in pieces for line in _between(piece))
+
+
+def _between(piece: Records) -> list[bytes]:
+    """The lines of a buffer from its first record to its last one, which a parser may see."""
+    return piece.data[int(piece.starts[0]) : int(piece.ends[-1])].split(b"\n")

@@ -34,6 +34,11 @@ def test_a_stray_quote_costs_one_record() -> None:
         assert [record for *_, record in found] == [b"1,a", b'2,"b', *[b"3,c"] * 100]
 
 
+def test_a_quote_that_is_open_at_the_end_costs_one_record_too() -> None:
+    assert [record for *_, record in framed([b'1,a\n2,"b\n3,', b'c\n4,"d'])] == [b"1,a", b'2,"b\n3,c\n4,"d']
+    assert [record for *_, record in framed([b'1,a\n2,"b\n3,', b"c\n4,d"])] == [b"1,a", b'2,"b', b"3,c", b"4,d"]
+
+
 def test_a_record_as_long_as_allowed_is_one_and_a_longer_one_is_its_first_line() -> None:
     record = b'1,"' + b"x\n" * 48 + b'"'
     assert framed([record + b"\r\n2,y"]) == [(0, 100, record), (102, 3, b"2,y")]

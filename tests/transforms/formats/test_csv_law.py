@@ -145,6 +145,32 @@ def test_any_text_is_read_as_the_model_reads_it(tmp_path_factory: pytest.TempPat
     assert fates(cut(whole, cuts), how, limit, **sizes) == modelled(text[start:], how, limit, start)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "gb18030", "utf-16-be"])
+@pytest.mark.parametrize("multiline", [True, False])
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        ('1,é\n#"c\n2,x\n#"d\n\n3,"#y"\n', {"comment": "#"}),
+        ('1,é\n2,"x\n3,y\n#"\n4,z', {"comment": "#"}),
+        ('1,"é\r\n#x"\n2,"""\n"""\r\n3,"\r"\r\n4,y\rz\n', {"comment": "#"}),
+        ('1,é\\\n2,x\\\\\n3,\\"y\n4,"a\\"b"\n', {"escape": "\\"}),
+        ('N,"N"\n"",é\n\n ,\n5" pipe,x\n', {"nulls": ["N"]}),
+    ],
+)
+def test_what_the_options_mean(
+    tmp_path: Path, encoding: str, multiline: bool, text: str, given: dict[str, Any]
+) -> None:
+    how = Csv.model_validate({
+        "path": "in.csv", "header": False, "columns": NAMES, "encoding": encoding, "multiline": multiline, **given,
+    })  # fmt: skip
+    if list(option_problems(how)):
+        return  # in gb18030 an escape may be half of a character
+    data = text.encode(encoding)
+    for block_bytes, batch_rows in itertools.product((1, 5, 4096), (1, 100)):
+        found = fates([file_of(tmp_path, data)], how, 1000, block_bytes=block_bytes, batch_rows=batch_rows)
+        assert found == modelled(data, how, 1000)
+
+
 # Whole files: header, byte order mark, compression
 
 CELLS = st.text(

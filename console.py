@@ -90,7 +90,7 @@ def rejects(options: argparse.Namespace, _: Sequence[str]) -> int:
         )
         return 0
     for reject in reject_lines(job, options.date, options.run):
-        print(json.dumps(reject, ensure_ascii=False) if options.json else reject_text(reject))
+        print(json.dumps(reject, ensure_ascii=False) if options.json else reject_text(reject, job.source.counts_rows))
         count += 1
     if not count and not options.json:
         print("no rows were turned away")

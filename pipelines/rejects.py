@@ -114,10 +114,15 @@ def _json(row: dict[str, Any], line: int | None) -> dict[str, Any]:
     return {**record, "truncated": True} if row["truncated"] else record
 
 
-def reject_text(reject: dict[str, Any]) -> str:
-    """One reject for a person: where, why, and what stood there."""
+def reject_text(reject: dict[str, Any], counts_rows: bool = False) -> str:
+    """One reject for a person: where, why, and what stood there.
+
+    Args:
+      reject: as `reject_lines` gives it.
+      counts_rows: whether offsets are numbers of rows, as in Parquet and Avro.
+    """
     line = "" if reject["line"] is None else f", line {reject['line']:,}"
-    where = f"{reject['file']} at byte {reject['offset']:,}{line}"
+    where = f"{reject['file']} at {'row' if counts_rows else 'byte'} {reject['offset']:,}{line}"
     raw = reject["raw"] if reject["raw"] is not None else reject.get("raw_base64")
     shown = "" if raw is None else f"\n    {raw if len(raw) <= 200 else raw[:200] + ' …'}"
     key = "" if reject["key"] is None else f" (key {json.dumps(reject['key'], ensure_ascii=False)})"

@@ -126,6 +126,11 @@ class Inputs(Model):
         files: Files = getattr(self, _field(self.format))
         return files
 
+    @property
+    def counts_rows(self) -> bool:
+        """Whether the place of a record in a file is its number, from 0, and not the byte where it begins."""
+        return self.format in ("parquet", "avro")
+
     def inputs(self) -> dict[str, Files | None]:
         """The fields of all kinds, to copy them into another model."""
         return {_field(name): getattr(self, _field(name)) for name in FORMATS}

@@ -18,7 +18,8 @@ class Split:
       start: first byte of the range, after decompression. A record belongs to the split its first byte lies in.
       end: one past the last byte, or None for everything to the end of the stream.
       compression: gzip, bz2, zstd, xz or None.
-      header: column names of this file, in file order; empty where the format has none.
+      header: column names of this file, in file order; empty where the format has none. Of Parquet and Avro one entry,
+        the file's schema in Arrow IPC, so that a reject can be read again without the file.
       first_row: records of the file before the split, where offsets count records (Parquet, Avro).
       limit: most records to take; None for all.
     """

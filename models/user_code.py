@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ..schemas.errors import UsageError
 
+_LOCK = threading.RLock()  # a runner sets up several threads of a process at once
 
-def load_function(reference: str, folder: str) -> Callable[..., Any]:
+
+def load_function(reference: str, folder: str, code: Sequence[str] = ()) -> Callable[..., Any]:
     """Loads a function from a file.
 
     The file's own folder is importable while it is loaded and afterwards, so that it may import its neighbours.
@@ -22,6 +25,7 @@ def load_function(reference: str, folder: str) -> Callable[..., Any]:
     Args:
       reference: `file.py:function`.
       folder: what a relative file is relative to.
+      code: files and folders that the file imports; the folders they lie in are importable too.
 
     Returns:
       The function.
@@ -35,7 +39,11 @@ def load_function(reference: str, folder: str) -> Callable[..., Any]:
     path = (Path(folder) / file).resolve()
     if not path.is_file():
         raise UsageError(f"{reference}: there is no file {path}")
-    function: Callable[..., Any] | None = getattr(_module(path, reference), name, None)
+    with _LOCK:
+        for place in (path, *((Path(folder) / Path(other).expanduser()).resolve() for other in code)):
+            if str(place.parent) not in sys.path:
+                sys.path.append(str(place.parent))
+        function: Callable[..., Any] | None = getattr(_module(path, reference), name, None)
     if not callable(function):
         raise UsageError(f"{reference}: {path} defines no function {name!r}")
     return function
@@ -47,8 +55,6 @@ def _module(path: Path, reference: str) -> ModuleType:
     name = f"_highbeam_user_{path.stem}_{hashlib.sha256(str(path).encode() + code).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"{reference}: {path} is not a Python file")

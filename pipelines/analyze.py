@@ -136,8 +136,8 @@ def _named(job: Job) -> tuple[PreprocessingFn, str]:
         raise UsageError("analyze runs a preprocessing_fn: write transform: {preprocessing_fn: FILE.py:FUNCTION}")
     if transform.path is None:
         raise UsageError("analyze writes numbered versions: write transform: {path: transforms/NAME}")
-    load_function(transform.preprocessing_fn, job.folder)
-    return PreprocessingFn(transform.preprocessing_fn, job.folder), resolve(job.folder, transform.path)
+    load_function(transform.preprocessing_fn, job.folder, job.code)
+    return PreprocessingFn(transform.preprocessing_fn, job.folder, job.code), resolve(job.folder, transform.path)
 
 
 def _kept_in(root: str) -> str:

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from ..models.code_archive import load_postprocess
 from ..models.postprocess import postprocess
 from ..models.score import score_batch
 from ..models.scorer import load
-from ..models.user_code import load_function
 from ..schemas.batch import Batch
 from ..schemas.errors import UsageError
 from ..schemas.job import Job
@@ -44,7 +44,7 @@ def predict(job: Job, table: pa.Table) -> tuple[pa.Table, pa.Table]:
     """
     settled = settle(job)
     scorer = load(settled.scoring)
-    last = job.postprocess and load_function(job.postprocess, job.folder)
+    last = job.postprocess and load_postprocess(job)
     done: list[Batch] = []
     for read in _batches(table, job):
         batch = validate(read, job.contract)

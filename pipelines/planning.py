@@ -12,9 +12,9 @@ from importlib.metadata import version
 
 from .. import __version__, storage
 from ..models import store
+from ..models.code_archive import code_of, load_postprocess
 from ..models.predictions import PredictionColumn
 from ..models.scoring import Examined, Scoring, examine
-from ..models.user_code import load_function
 from ..schemas.errors import Problems, UsageError
 from ..schemas.job import Job, Prediction
 from ..schemas.layout import layout, resolve
@@ -59,7 +59,7 @@ def settle(job: Job) -> Settled:
     examined = examine(job, model.path, model.transform or (transform.path if transform else None))
     scoring = examined.required()
     if job.postprocess:
-        load_function(job.postprocess, job.folder)
+        load_postprocess(job)
     declared = {column.name: _typed(column, examined.predictions[column.name]) for column in scoring.predictions}
     return Settled(job.model_copy(update={"predictions": declared}), model, transform, examined, scoring)
 
@@ -189,10 +189,9 @@ def _code_digests(job: Job) -> dict[str, str]:
     files = {f"labels.{name}": p.labels for name, p in (job.predictions or {}).items() if p.labels}
     if job.postprocess:
         files["postprocess"] = job.postprocess.rpartition(":")[0]
-    return {
-        name: hashlib.sha256(storage.read(resolve(job.folder, file))).hexdigest()
-        for name, file in sorted(files.items())
-    }
+    named = {name: storage.read(resolve(job.folder, file)) for name, file in sorted(files.items())}
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in named.items()}
+    return digests | ({f"code.{name}": digest for name, digest in code_of(job).digests.items()} if job.code else {})
 
 
 def _releases() -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 
+from ..models.code_archive import packed_reference
 from ..models.handler import BatchHandler
 from ..models.scoring import Scoring
 from ..schemas.batch import Batch
@@ -59,7 +60,7 @@ def score(splits: beam.PCollection[Split], plan: Plan, scoring: Scoring) -> beam
     handler = BatchHandler(scoring, key, passthrough, judged=not job.postprocess)
     batches = batches | RunInference(handler).with_output_types(Batch)
     if job.postprocess:
-        batches = batches | Postprocess(job.postprocess, job.folder, scoring.predictions, key)
+        batches = batches | Postprocess(packed_reference(job), plan.code, scoring.predictions, key)
     return batches
 
 

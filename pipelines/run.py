@@ -12,6 +12,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from .. import storage
+from ..models.code_archive import code_of
 from ..models.handler import one_core_a_call
 from ..models.scoring import Scoring
 from ..schemas.dates import resolve_date
@@ -96,6 +97,8 @@ def launch(
 ) -> Manifest:
     """Runs a plan; arguments and result as for `run`."""
     pipeline = beam.Pipeline(runner=runner_of(options), options=options)
+    if plan.job.postprocess:
+        storage.put(plan.code, code_of(plan.job).pack())
     storage.put(plan.path, plan.to_json())
     build(pipeline, plan, scoring, raise_refusal=detach)
     if detach:

@@ -160,6 +160,9 @@ class Job(Model):
         None, min_length=1, description="what is published; inferred when absent"
     )
     postprocess: str | None = Field(None, description="`file.py:function`, RecordBatch -> RecordBatch, row for row")
+    code: tuple[str, ...] = Field(
+        (), description="files and folders that `preprocessing_fn` and `postprocess` import; workers get them too"
+    )
     output: Output = Field(description="the table")
     state: str | None = Field(
         None, description="folder of staging, runs and rejects; `<delta path>/_highbeam` without it; BigQuery needs it"
@@ -171,6 +174,8 @@ class Job(Model):
     @classmethod
     def _short_columns(cls, value: Any) -> Any:
         return _columns(value)
+
+    _lists = field_validator("code", mode="before")(as_tuple)
 
     @field_validator("key", mode="before")
     @classmethod

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from .. import storage
 from .job import Job
 
+ARCHIVE = ".zip"
 _DATE = re.compile(r"\{date(?::([^}]*))?\}")
 
 
@@ -98,6 +99,10 @@ class Layout:
     def plan(self, score_id: str, launch: str) -> str:
         """The plan of one launch, as its workers read it."""
         return os.path.join(self.staging(score_id), f"plan-{launch}.json")
+
+    def code(self, score_id: str) -> str:
+        """The archive of the user's code."""
+        return os.path.join(self.staging(score_id), f"code{ARCHIVE}")
 
     def records(self, score_id: str, split_id: str) -> str:
         """The rejects that one split of a replay scores again."""

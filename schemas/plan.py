@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from .. import storage
+from .. import __version__, storage
+from .errors import HighbeamError
 from .job import Job
 from .layout import Layout, layout
 from .replay import Replay
@@ -65,6 +66,11 @@ class Plan:
         return self.layout.plan(self.score_id, self.launch)
 
     @property
+    def code(self) -> str:
+        """Where the workers find the user's code."""
+        return self.layout.code(self.score_id)
+
+    @property
     def manifest(self) -> str:
         """Where this launch's manifest lies."""
         return self.layout.manifest(self.date, self.attempt, self.score_id, self.launch)
@@ -101,8 +107,19 @@ class Plan:
 
 @lru_cache(maxsize=4)
 def load_plan(path: str) -> Plan:
-    """Reads a plan, once for all steps of a worker process; a plan never changes once written."""
-    return Plan.from_json(storage.read(path))
+    """Reads a plan, once for all steps of a worker process; a plan never changes once written.
+
+    Raises:
+      HighbeamError: when another release of Highbeam made it.
+    """
+    data = storage.read(path)
+    planned = json.loads(data).get("versions", {}).get("highbeam")
+    if planned not in (None, __version__):
+        raise HighbeamError(
+            f"this worker has Highbeam {__version__}, and the run was planned by {planned}: "
+            f"give the workers an image of {planned}, or launch with {__version__}"
+        )
+    return Plan.from_json(data)
 
 
 def run_id(date: str, attempt: int, score_id: str) -> str:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 
+from ..models.code_archive import fetched
 from ..models.postprocess import postprocess
 from ..models.predictions import PredictionColumn
 from ..models.user_code import load_function
 from ..schemas.batch import Batch
+from ..schemas.layout import ARCHIVE
 from . import coder as _  # noqa: F401 - registers the coders
 
 
@@ -23,13 +25,13 @@ class Postprocess(beam.PTransform):
 
     Args:
       reference: the function, as `file.py:function`.
-      folder: what a relative file is relative to.
+      code: the folder that the file lies in, or the stored archive.
       columns: what the function returns.
       key: the key's columns.
     """
 
     reference: str
-    folder: str
+    code: str
     columns: tuple[PredictionColumn, ...]
     key: tuple[str, ...] = ()
 
@@ -40,10 +42,11 @@ class Postprocess(beam.PTransform):
 
 class _Postprocess(beam.DoFn):
     def __init__(self, step: Postprocess) -> None:
-        self._reference, self._folder, self._columns, self._key = step.reference, step.folder, step.columns, step.key
+        self._reference, self._code, self._columns, self._key = step.reference, step.code, step.columns, step.key
 
     def setup(self) -> None:
-        self._function = load_function(self._reference, self._folder)
+        folder = fetched(self._code) if self._code.endswith(ARCHIVE) else self._code
+        self._function = load_function(self._reference, folder)
 
     def process(self, batch: Batch) -> Iterator[Batch]:
         yield postprocess(batch, self._function, self._columns, self._key)

@@ -25,10 +25,12 @@ class PreprocessingFn:
     Attributes:
       reference: `file.py:function`.
       folder: what a relative file is relative to.
+      code: files and folders that it imports.
     """
 
     reference: str
     folder: str
+    code: tuple[str, ...] = ()
 
     @property
     def file(self) -> Path:
@@ -37,7 +39,7 @@ class PreprocessingFn:
 
     def __call__(self, inputs: dict[str, Any]) -> Any:
         """Calls it, in a TensorFlow graph being traced."""
-        return load_function(self.reference, self.folder)(inputs)
+        return load_function(self.reference, self.folder, self.code)(inputs)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,6 @@ RESERVED: dict[Path, tuple[str, ...]] = {
         "accelerator",
         "preprocess",
         "publish",
-        "code",
         "parent",
     ),
     ("source",): SOURCES,

@@ -45,8 +45,6 @@ def unreadable(column: Column) -> str | None:
             time_format(column)
         if column.timezone is not None:
             pc.assume_timezone(pa.array([0]).cast(pa.timestamp("us")), column.timezone)
-        if column.pattern is not None:
-            pc.match_substring_regex(pa.array([""]), column.pattern)
     except (ValueError, pa.ArrowInvalid) as error:
         return str(error)
     return None

@@ -39,7 +39,7 @@ def cut_text(whole: Split, split_size: int) -> Iterator[Split]:
 
 
 def unreadable(column: Column) -> str | None:
-    """Why no text can be read into a column, or None: a time format, a time zone or a pattern that is none."""
+    """Why no text can be read into a column, or None: a time format or a time zone that is none."""
     try:
         if column.type in ("timestamp", "date"):
             time_format(column)

@@ -15,7 +15,10 @@ from apache_beam.runners.runner import PipelineRunner, create_runner
 from ..schemas.errors import UsageError
 
 LOCAL = "FnApiRunner"
+PORTABLE = ("FlinkRunner", "SparkRunner", "PortableRunner")
 _OURS = ("save_main_session",)
+# Between two stages a worker may have nothing to do for a moment; if it ended, TensorFlow would be started again.
+_KEEP_WORKERS_MS = 10_000
 
 
 def pipeline_options(options: Mapping[str, Any], flags: Sequence[str] = ()) -> PipelineOptions:
@@ -37,13 +40,21 @@ def pipeline_options(options: Mapping[str, Any], flags: Sequence[str] = ()) -> P
     said = io.StringIO()
     try:
         with redirect_stderr(said):
-            runner = PipelineOptions(spelled).get_all_options()["runner"] or LOCAL
+            read = PipelineOptions(spelled).get_all_options()
     except SystemExit:
         raise UsageError(f"beam: {said.getvalue().strip().rpartition('error: ')[2]}") from None
-    defaults: dict[str, Any] = {"runner": LOCAL}
+    return PipelineOptions(spelled, **{name: value for name, value in _defaults(read).items() if name not in given})
+
+
+def _defaults(read: Mapping[str, Any]) -> dict[str, Any]:
+    """What Highbeam sets where nobody does."""
+    runner = read["runner"] or LOCAL
+    defaults: dict[str, Any] = {"runner": runner}
     if runner == LOCAL:
         defaults |= {"direct_running_mode": "multi_threading", "direct_num_workers": os.cpu_count() or 1}
-    return PipelineOptions(spelled, **{name: value for name, value in defaults.items() if name not in given})
+    if runner in PORTABLE and read["environment_type"] not in (None, "LOOPBACK"):
+        defaults["environment_cache_millis"] = _KEEP_WORKERS_MS
+    return defaults
 
 
 def runner_of(options: PipelineOptions) -> PipelineRunner:

@@ -1,0 +1,199 @@
+"""A Flink cluster on this machine: JobManager, TaskManager, Beam's job server and a pool of Python workers.
+
+Each is a process of its own, as in production. The jars come from Maven (flink_pom.xml); HIGHBEAM_FLINK names the
+folder they lie in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.processes import Process, free_port, listening, wait_for
+
+JARS = os.environ.get("HIGHBEAM_FLINK", "")
+HERE = Path(__file__).resolve().parent
+LOCAL_MASTER = "[local]"
+SLOTS = 2
+
+_MISSING = "HIGHBEAM_FLINK does not name a folder with the jars of tests/support/flink_pom.xml, or there is no java"
+needs_flink = pytest.mark.skipif(not (JARS and shutil.which("java")), reason=_MISSING)
+
+# What Flink's own start scripts give a JVM from Java 17 on.
+_OPENS = ("java.lang", "java.net", "java.io", "java.nio", "java.util", "java.util.concurrent", "sun.nio.ch")
+_JVM = [
+    "java",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+]
+_JVM += [f"--add-opens=java.base/{'.'.join(package.split('.'))}=ALL-UNNAMED" for package in _OPENS]
+
+
+def jvm(main: str, *arguments: str, memory: str = "512m") -> list[str]:
+    """The command that runs a class of Flink or Beam."""
+    return [*_JVM, f"-Xmx{memory}", "-cp", f"{JARS}/*", main, *arguments]
+
+
+def worker_pool(folder: Path, port: int, name: str = "pool") -> Process:
+    """Starts what starts Python workers when a TaskManager asks for them."""
+    boot = folder / f"{name}-boot"
+    boot.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE / "flink_worker.py"}" "$@"\n')
+    boot.chmod(0o755)
+    module = "apache_beam.runners.worker.worker_pool_main"
+    command = [sys.executable, "-m", module, f"--service_port={port}", f"--container_executable={boot}"]
+    process = Process(name, command, folder)
+    wait_for(lambda: listening(port), process)
+    return process
+
+
+def job_server(folder: Path, master: str) -> tuple[Process, str]:
+    """Starts Beam's job server for a Flink; gives its process and its endpoint."""
+    port = free_port()
+    ports = [f"--job-port={port}", "--artifact-port=0", "--expansion-port=0"]
+    driver = str(HERE / "FlinkJobServer.java")
+    command = jvm(driver, f"--flink-master={master}", f"--artifacts-dir={folder / 'artifacts'}", *ports, memory="1g")
+    process = Process("job-server", command, folder)
+    wait_for(lambda: listening(port), process)
+    return process, f"localhost:{port}"
+
+
+@dataclass
+class Cluster:
+    """A session cluster.
+
+    Attributes:
+      folder: configuration and logs.
+      rest: Flink's REST port.
+      pool_port: where the TaskManager finds its workers.
+      endpoint: of the job server.
+    """
+
+    folder: Path
+    rest: int = field(default_factory=free_port)
+    pool_port: int = field(default_factory=free_port)
+    endpoint: str = ""
+    processes: dict[str, Process] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Starts all four, and waits until they stand."""
+        self.configure()
+        self.start_manager()
+        self.start_task_manager()
+        self.start_pool()
+        self.processes["job-server"], self.endpoint = job_server(self.folder, f"localhost:{self.rest}")
+        wait_for(lambda: self.ask("overview")["slots-total"] == SLOTS, self.processes["task-manager"])
+
+    def configure(self) -> None:
+        """Writes flink-conf.yaml."""
+        settings = {
+            "jobmanager.rpc.address": "localhost",
+            "jobmanager.rpc.port": free_port(),
+            "rest.address": "localhost",
+            "rest.port": self.rest,
+            "blob.server.port": 0,
+            "taskmanager.host": "localhost",
+            "taskmanager.numberOfTaskSlots": SLOTS,
+            "taskmanager.cpu.cores": SLOTS,
+            "taskmanager.memory.framework.heap.size": "128m",
+            "taskmanager.memory.framework.off-heap.size": "64m",
+            "taskmanager.memory.jvm-metaspace.size": "256m",
+            "taskmanager.memory.jvm-overhead.min": "64m",
+            "taskmanager.memory.jvm-overhead.max": "64m",
+            "taskmanager.memory.task.heap.size": "512m",
+            "taskmanager.memory.task.off-heap.size": "64m",
+            "taskmanager.memory.managed.size": "64m",
+            "taskmanager.memory.network.min": "64m",
+            "taskmanager.memory.network.max": "64m",
+            "taskmanager.network.sort-shuffle.min-buffers": 64,
+            "heartbeat.interval": 1000,
+            "heartbeat.timeout": 5000,
+            "restart-strategy.type": "fixed-delay",
+            "restart-strategy.fixed-delay.attempts": 3,
+            "restart-strategy.fixed-delay.delay": "1 s",
+            "io.tmp.dirs": str(self.folder),
+        }
+        lines = [f"{name}: {value}" for name, value in settings.items()]
+        (self.folder / "flink-conf.yaml").write_text("\n".join(lines) + "\n")
+
+    def start_manager(self) -> None:
+        """Starts the JobManager and waits for its REST port."""
+        main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+        process = Process("job-manager", jvm(main, "--configDir", str(self.folder)), self.folder)
+        self.processes["job-manager"] = process
+        wait_for(lambda: listening(self.rest), process)
+
+    def start_task_manager(self) -> None:
+        """Starts a TaskManager."""
+        main = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+        command = jvm(main, "--configDir", str(self.folder), memory="768m")
+        self.processes["task-manager"] = Process("task-manager", command, self.folder)
+
+    def start_pool(self) -> None:
+        """Starts the pool of Python workers."""
+        self.processes["pool"] = worker_pool(self.folder, self.pool_port)
+
+    def flags(self, parallelism: int = SLOTS) -> list[str]:
+        """Beam's flags for a run on the cluster."""
+        external = ["--environment_type=EXTERNAL", f"--environment_config=localhost:{self.pool_port}"]
+        return [
+            "--runner=FlinkRunner",
+            f"--job_endpoint={self.endpoint}",
+            f"--parallelism={parallelism}",
+            *external,
+            "--environment_cache_millis=10000",
+        ]
+
+    def ask(self, path: str) -> Any:
+        """What Flink's REST interface says."""
+        with urllib.request.urlopen(f"http://localhost:{self.rest}/{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def kill(self, name: str) -> None:
+        """Kills one of the processes, and all it started."""
+        self.processes.pop(name).kill()
+
+    def stop(self) -> None:
+        """Kills them all."""
+        for name in list(self.processes):
+            self.kill(name)
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """A cluster for as long as the block runs."""
+    made = Cluster(folder)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def flink_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster that tests share."""
+    with cluster(tmp_path_factory.mktemp("flink")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def flink_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """The flags for a Flink inside of a job server, with the workers in the driver's process."""
+    process, endpoint = job_server(tmp_path_factory.mktemp("flink"), LOCAL_MASTER)
+    try:
+        flags = ["--runner=FlinkRunner", f"--job_endpoint={endpoint}", f"--parallelism={SLOTS}"]
+        yield [*flags, "--environment_type=LOOPBACK"]
+    finally:
+        process.kill()

@@ -302,7 +302,7 @@ def test_a_long_record_is_cut_and_turned_away(tmp_path: Path) -> None:
 
 def test_numbers_in_quotes_throughout(tmp_path: Path) -> None:
     what = contract({"a": "int64", "f": "float32", "l": "list<int16>", "m": "decimal(9, 2)"})
-    quoted = [{"a": str(n), "f": f"{n}.5", "l": [str(n)], "m": f"{n}.25"} for n in range(500)]
+    quoted: list[dict[str, Any]] = [{"a": str(n), "f": f"{n}.5", "l": [str(n)], "m": f"{n}.25"} for n in range(500)]
     mixed = [*quoted, *({"a": n, "f": n + 0.5, "l": [n], "m": n + 0.25} for n in range(500)), *quoted]
     for rows in (quoted, mixed):
         found = read(tmp_path, "\n".join(map(json.dumps, rows)).encode(), what)
@@ -349,9 +349,9 @@ def test_rows_come_back_once_in_order_with_exact_offsets(
     found = read(folder, body, MIXED, split_size=split_size)
     assert found.reasons == {}
     offsets, at = [], int(array)
-    for record in written:
+    for text in written:
         offsets.append(at)
-        at += len(record) + len(end) + array
+        at += len(text) + len(end) + array
     assert list(found.rows) == offsets
     for record, row in zip(records, found.rows.values(), strict=True):
         assert {name: row[name] for name in ("i", "k", "f", "b", "l")} == {

@@ -20,6 +20,7 @@ from highbeam.schemas.layout import layout
 
 from tests.support.flink import Cluster, flink_cluster, flink_local, needs_flink  # noqa: F401 - fixtures among them
 from tests.support.jobs import DAY, csv_lines, make_job, save_model, shuffled, write_night
+from tests.support.spark import needs_spark, spark_local  # noqa: F401 - a fixture among them
 
 N = 60_000
 BAD = 60
@@ -40,8 +41,10 @@ WAYS: dict[str, list[str] | str] = {
     "Prism": ["--runner=PrismRunner", f"--prism_location={PRISM}"],
     "Flink, local": "flink_local",
     "Flink, cluster": "flink_cluster",
+    "Spark, local": "spark_local",
 }
 NEEDS = {"Prism": [needs_prism], "Flink, local": [needs_flink], "Flink, cluster": [needs_flink]}
+NEEDS["Spark, local"] = [needs_spark]
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ RESERVED: dict[Path, tuple[str, ...]] = {
     ),
     ("source",): SOURCES,
     ("training", "source"): SOURCES,
-    ("output",): ("bigquery", "parquet", "iceberg"),
+    ("output",): ("parquet", "iceberg"),
     ("model",): ("backend", "files"),
 }
 _SECRET = re.compile(r"password|passwd|secret|token|credential|api_?key|access_?key|private_?key", re.IGNORECASE)

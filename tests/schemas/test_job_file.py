@@ -82,7 +82,7 @@ def test_a_good_job_is_read_whole() -> None:
         (
             "delta: {path: predictions}",
             "bigquery: {table: a.b.c}",
-            ["12: output: name one of delta and bigquery, found none", "13: output.bigquery: not available yet"],
+            ["1: state is missing: a folder for staging"],
         ),
         ("key: flight_id", "schedule: daily", ["10: schedule: not available yet"]),
         (

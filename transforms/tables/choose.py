@@ -15,5 +15,5 @@ def table_of(job: Job) -> Table:
         from .bigquery import BigQueryPredictions
 
         settings = job.output.bigquery
-        return BigQueryPredictions(settings.table, settings.location, places.table, places.state)
+        return BigQueryPredictions(settings.table, settings.location, places.table, job.name)
     return DeltaPredictions(places.table)

@@ -17,7 +17,8 @@ from deltalake import DeltaTable
 from ... import storage
 from ...schemas.errors import Unpublished, UsageError
 from .asked import Asked, positions
-from .base import PARTITION, Found, Visit
+from .base import PARTITION, Visit
+from .base import Found as Found
 from .columns import conform
 from .log import arrow_schema, entries, open_table
 from .stats import plain_columns, statistics

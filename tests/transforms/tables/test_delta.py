@@ -335,7 +335,10 @@ def test_the_order_of_columns_does_not_matter(path: str) -> None:
     ("schema", "said"),
     [
         (pa.schema([("k", pa.int64())]), "column y is in the table and no longer in the job"),
-        (pa.schema([("k", pa.int64()), ("y", pa.string())]), "column y is float32 in the table and would become string"),
+        (
+            pa.schema([("k", pa.int64()), ("y", pa.string())]),
+            "column y is float32 in the table and would become string",
+        ),
         (pa.schema([("k", pa.int32()), ("y", pa.float32())]), "column k is int64 in the table and would become int32"),
     ],
 )

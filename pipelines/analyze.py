@@ -18,6 +18,7 @@ from ..models.mirror import cache_folder
 from ..models.user_code import load_function
 from ..schemas.errors import UsageError
 from ..schemas.job import Job
+from ..schemas.join import Side
 from ..schemas.layout import is_url, resolve
 from ..schemas.sources import Source
 from ..schemas.split import Split
@@ -29,7 +30,7 @@ from ..transforms.preprocessing import PreprocessingFn, trace
 from ..transforms.read_training import spread
 from ..transforms.tft_runtime import tft_beam
 from .launch import Launch, launcher
-from .training_files import training_source, training_splits
+from .training_files import training_sides, training_source, training_splits
 
 CACHE = "_cache"
 """The folder of kept results beside the numbered versions."""
@@ -111,10 +112,10 @@ def analyze(
         write_examples.check_folder(examples)
     run = launcher(job)
     source = training_source(job, date_from, date_to)
-    splits = training_splits(job, source)
+    splits, sides = training_splits(job, source), training_sides(job, date_from, date_to)
     if not splits:
         raise UsageError("nothing to analyze: the files hold no record")
-    analysis, cache = _planned(job, function, source, splits, root)
+    analysis, cache = _planned(job, function, source, splits, sides, root)
     reads_kept = not analysis.kept or analysis.reads_kept()
     counts = []
 
@@ -148,13 +149,13 @@ def _kept_in(root: str) -> str:
 
 
 def _planned(
-    job: Job, function: PreprocessingFn, source: Source, splits: Sequence[Split], root: str
+    job: Job, function: PreprocessingFn, source: Source, splits: Sequence[Split], sides: Sequence[Side], root: str
 ) -> tuple[Analysis, str]:
     """What is to be analysed, and the folder of results that serve it."""
     traced = trace(function, job.training_contract)
-    cache = storage.join(_kept_in(root), fingerprint(job, source, traced.digest))
+    cache = storage.join(_kept_in(root), fingerprint(job, source, traced.digest, sides))
     kept, new = divide(splits, kept_groups(cache) if traced.digest else [])
-    return Analysis(function, traced, source, job.training_contract, new, kept), cache
+    return Analysis(function, traced, source, job.training_contract, new, kept, sides), cache
 
 
 def _analyzed(analysis: Analysis, reads_kept: bool, job: Job, work: Work, cache: str, run: Launch) -> Counts:
@@ -182,7 +183,8 @@ def _write_examples(
 ) -> None:
     write_examples.make_ready(folder)
     refusals = storage.join(folder, "_refusals")
-    step = write_examples.WriteExamples(analysis.source, analysis.contract, version.path, folder, refusals)
+    how = (analysis.source, analysis.contract)
+    step = write_examples.WriteExamples(*how, version.path, folder, refusals, analysis.sides)
     run(lambda pipeline: spread(pipeline, splits, "examples") | step, refusals)
     write_examples.finish(folder, splits, rows, version.number)
 

@@ -21,6 +21,8 @@ from ..schemas.split import Split
 from ..transforms.formats.base import BATCH_ROWS
 from ..transforms.formats.castable import castable
 from ..transforms.formats.columns import column_batch
+from ..transforms.join import join
+from ..transforms.join_plan import plan_sides
 from ..transforms.validate import validate
 from .planning import settle
 
@@ -32,8 +34,8 @@ def predict(job: Job, table: pa.Table) -> tuple[pa.Table, pa.Table]:
 
     Args:
       job: the job; its source and its table are not touched.
-      table: the contract's columns, by name or by `from`, of types that the contract's can be made of; a text is read
-        as that of a CSV file.
+      table: the contract's columns but the joined ones, by name or by `from`, of types that the contract's can be
+        made of; a text is read as that of a CSV file.
 
     Returns:
       (predictions, rejected): key, passthrough and prediction columns in the order of the table; and the rows turned
@@ -42,12 +44,12 @@ def predict(job: Job, table: pa.Table) -> tuple[pa.Table, pa.Table]:
     Raises:
       UsageError: when the job does not fit its model, or the table lacks a column or has one of another type.
     """
-    settled = settle(job)
+    settled, sides = settle(job), plan_sides(job, [])
     scorer = load(settled.scoring)
     last = job.postprocess and load_postprocess(job)
     done: list[Batch] = []
     for read in _batches(table, job):
-        batch = validate(read, job.contract)
+        batch = join(validate(read, job.read_contract), sides, job.contract)
         batch = score_batch(batch, scorer, job.contract.key, job.output.passthrough, judged=not last)
         if last:
             batch = postprocess(batch, last, settled.scoring.predictions, job.contract.key)
@@ -81,7 +83,7 @@ def _batches(table: pa.Table, job: Job) -> Iterator[Batch]:
     for number, start in enumerate(range(0, table.num_rows, BATCH_ROWS)):
         parts = [None if whole is None else _one(whole.slice(start, BATCH_ROWS)) for whole in columns]
         offsets = np.arange(start, min(start + BATCH_ROWS, table.num_rows), dtype=np.int64)
-        yield replace(column_batch(_NOWHERE, job.contract, offsets, parts), index=number)
+        yield replace(column_batch(_NOWHERE, job.read_contract, offsets, parts), index=number)
 
 
 def _one(values: pa.ChunkedArray) -> pa.Array:
@@ -90,7 +92,7 @@ def _one(values: pa.ChunkedArray) -> pa.Array:
 
 
 def _joined(batches: list[Batch], job: Job, predictions: pa.Schema) -> tuple[pa.Table, pa.Table]:
-    inputs = [pa.field(name, job.columns[name].typed.arrow) for name in published_inputs(job)]
+    inputs = [pa.field(name, job.contract.columns[name].typed.arrow) for name in published_inputs(job)]
     schema = pa.schema([*inputs, *predictions])
     rows = [batch.rows.select(schema.names).cast(schema) for batch in batches]
     rejected = pa.Table.from_batches([batch.rejected for batch in batches], SCHEMA).sort_by("offset")

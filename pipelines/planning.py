@@ -7,7 +7,7 @@ import platform
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from .. import __version__, storage
@@ -17,14 +17,17 @@ from ..models.predictions import PredictionColumn
 from ..models.scoring import Examined, Scoring, examine
 from ..schemas.errors import Problems, UsageError
 from ..schemas.job import Job, Prediction
+from ..schemas.join import Side
 from ..schemas.layout import layout, resolve
 from ..schemas.plan import Plan, score_id
 from ..schemas.split import Split
 from ..schemas.types import type_name
+from ..transforms.join_plan import plan_sides
 from ..transforms.plan_splits import check_source, plan_splits
 from ..transforms.published import published_schema
 from ..transforms.tables.choose import table_of
 from .beam_options import pipeline_options, runner_of
+from .dataflow_preflight import check_buckets, check_settings
 
 RELEASES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow", "deltalake")
 
@@ -39,6 +42,7 @@ class Settled:
       transform: the version of the transform graph, where the model does not hold one; or None.
       examined: contract, graph and signature side by side.
       scoring: what the workers score with.
+      sides: the side tables, as they are now.
     """
 
     job: Job
@@ -46,6 +50,7 @@ class Settled:
     transform: store.Version | None
     examined: Examined
     scoring: Scoring
+    sides: tuple[Side, ...] = ()
 
 
 def settle(job: Job) -> Settled:
@@ -120,18 +125,25 @@ def look(job: Job, date: str | None, beam_flags: Sequence[str] = ()) -> tuple[li
     Raises:
       UsageError: everything that is wrong with Beam's options, the input, the model or the table.
     """
-    splits, settled, problems = [], None, Problems()
+    splits, settled, sides, problems = [], None, tuple[Side, ...](), Problems()
+    options = None
     with problems.part():
-        runner_of(pipeline_options(job.beam, beam_flags))
+        options = pipeline_options(job.beam, beam_flags)
+        runner_of(options)
+        check_settings(job, options)
+    if options and not problems:
+        check_buckets(job, options)  # alone: nothing else would be heard of either
     with problems.part():
-        check_source(job.source, job.contract)
-        splits = plan_splits(job.source, job.contract, job.folder, date) if date else []
+        check_source(job.source, job.read_contract)
+        splits = plan_splits(job.source, job.read_contract, job.folder, date) if date else []
+    with problems.part():
+        sides = plan_sides(job, [date] if date else [], skip_dated=True)
     with problems.part():
         settled = settle(job)
         check_places(settled.job)
     problems.raise_all()
     assert settled is not None
-    return splits, settled
+    return splits, replace(settled, sides=sides)
 
 
 def make_plan(job: Job, date: str, beam_flags: Sequence[str] = ()) -> tuple[Plan, Scoring]:
@@ -161,7 +173,7 @@ def plan_of(settled: Settled, date: str, splits: tuple[Split, ...], started: flo
         "transform": settled.transform.digest if settled.transform else None,
         "backend": settled.scoring.model.backend,
     }
-    identity = score_id(job, date, splits, {"main": digests}, _code_digests(job))
+    identity = score_id(job, date, splits, {"main": digests}, _code_digests(job), settled.sides)
     now = table_of(job).current(date)
     return Plan(
         job=job,
@@ -174,6 +186,7 @@ def plan_of(settled: Settled, date: str, splits: tuple[Split, ...], started: flo
         published=now.run_id if now else None,
         started=started,
         versions=_releases(),
+        sides=settled.sides,
     )
 
 

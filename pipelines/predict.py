@@ -16,6 +16,7 @@ from ..schemas.batch import Batch
 from ..schemas.plan import Plan, load_plan
 from ..schemas.split import Split
 from ..transforms.carry import Carry
+from ..transforms.join import Join
 from ..transforms.merge import Merge
 from ..transforms.postprocess import Postprocess
 from ..transforms.publish import Publish
@@ -55,7 +56,9 @@ def build(pipeline: beam.Pipeline, plan: Plan, scoring: Scoring, raise_refusal: 
 def score(splits: beam.PCollection[Split], plan: Plan, scoring: Scoring) -> beam.PCollection[Batch]:
     """The fused stage up to staging: read, validate, predict, postprocess."""
     job = plan.job
-    batches = splits | Read(plan.path) | Validate(job.contract)
+    batches = splits | Read(plan.path) | Validate(job.read_contract)
+    if plan.sides:
+        batches = batches | Join(plan.path)
     key, passthrough = job.contract.key, job.output.passthrough
     handler = BatchHandler(scoring, key, passthrough, judged=not job.postprocess)
     batches = batches | RunInference(handler).with_output_types(Batch)

@@ -17,6 +17,7 @@ from ..schemas.job import Job
 from ..schemas.manifest import Manifest
 from ..schemas.plan import Plan
 from ..schemas.replay import Replay
+from ..transforms.join_plan import plan_sides
 from ..transforms.tables.choose import table_of
 from .beam_options import pipeline_options
 from .planning import Settled, look, plan_of
@@ -63,7 +64,7 @@ def replay(
     edits = read_export(export) if export is not None else None
     one_core_a_call()  # looking at the model runs TensorFlow already
     started = time.time()
-    settled = look(job, None, beam_flags)[1]
+    settled = dataclasses.replace(look(job, None, beam_flags)[1], sides=plan_sides(job, [night]))
     plan, scoring = _plan(settled, parent, edits, other_model, started)
     return launch(plan, scoring, pipeline_options(job.beam, beam_flags), False, progress)
 

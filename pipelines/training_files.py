@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from ..schemas.dates import days_between, resolve_date
 from ..schemas.errors import UsageError
 from ..schemas.job import Job
+from ..schemas.join import Side, joined_columns
 from ..schemas.layout import fill_date, has_date
 from ..schemas.sources import Files, Source
 from ..schemas.split import Split
+from ..transforms.join_plan import plan_sides
 from ..transforms.list_files import check_ready
 from ..transforms.plan_splits import plan_splits
 
@@ -40,7 +42,13 @@ def training_source(job: Job, date_from: str | None, date_to: str | None) -> Sou
 
 def training_splits(job: Job, source: Source) -> list[Split]:
     """The splits of a training source. Raises UsageError as `plan_splits` does."""
-    return plan_splits(source, job.training_contract, job.folder, None)
+    held = job.training_contract.without(joined_columns(job.join))
+    return plan_splits(source, held, job.folder, None)
+
+
+def training_sides(job: Job, date_from: str | None, date_to: str | None) -> tuple[Side, ...]:
+    """The side tables of a training: those whose paths name the date, of all its nights together."""
+    return plan_sides(job, _dates(date_from, date_to))
 
 
 def _dates(date_from: str | None, date_to: str | None) -> list[str]:

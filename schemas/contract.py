@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -108,6 +108,11 @@ class Contract:
         if pa.types.is_string(kind) and name not in self.key:
             return pa.dictionary(pa.int32(), pa.string())
         return kind
+
+    def without(self, names: Collection[str]) -> Contract:
+        """This contract without some columns; the same object when there are none to leave out."""
+        kept = {name: column for name, column in self.columns.items() if name not in names}
+        return Contract(kept, self.key, self.duplicates) if names else self
 
     def extended(self, columns: Mapping[str, Column]) -> Contract:
         """This contract with more columns: labels and weights, for training."""

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from .base import Model
 from .contract import Column, Contract, Key
+from .join import Join, joined_columns
 from .sources import Source, TrainingSource, as_tuple
 from .types import TypeName, parse_type
 
@@ -150,6 +151,7 @@ class Job(Model):
     columns: dict[str, Column] = Field(
         min_length=1, description="the contract: what a row must be; or the path of a `schema.pbtxt` that says it"
     )
+    join: dict[str, Join] = Field({}, description="side tables: name -> what is looked up in it, by which columns")
     key: Key | None = Field(None, description="the column or columns that name a row; lookup needs it")
     transform: Transform | None = Field(
         None, description="the TensorFlow Transform graph; without it the columns feed the signature"
@@ -186,9 +188,14 @@ class Job(Model):
 
     @cached_property
     def contract(self) -> Contract:
-        """The columns and key as a contract."""
-        key = self.key
-        return Contract(self.columns, key.columns if key else (), key.duplicates if key else "keep")
+        """The columns, joined ones among them, and key as a contract."""
+        key, columns = self.key, {**self.columns, **joined_columns(self.join)}
+        return Contract(columns, key.columns if key else (), key.duplicates if key else "keep")
+
+    @property
+    def read_contract(self) -> Contract:
+        """The contract of what the night's files hold: all but the joined columns."""
+        return self.contract.without(joined_columns(self.join))
 
     @cached_property
     def training_contract(self) -> Contract:

@@ -21,7 +21,6 @@ SOURCES = ("bigquery", "iceberg", "kafka", "pubsub")
 RESERVED: dict[Path, tuple[str, ...]] = {
     (): (
         "schedule",
-        "join",
         "require",
         "report",
         "models",
@@ -130,7 +129,7 @@ def _taken_out(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
             yield from _taken_out(item, (*path, index))
     for name in list(data) if isinstance(data, dict) else ():
         here = (*path, name)
-        if path[:1] not in (("columns",), ("predictions",)) and _SECRET.search(str(name)):
+        if not _names_columns(path) and _SECRET.search(str(name)):
             yield (
                 here,
                 f"{dotted(here)}: secrets do not belong in a job; leave it out and use the environment variables "
@@ -142,6 +141,13 @@ def _taken_out(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
             del data[name]
         else:
             yield from _taken_out(data[name], here)
+
+
+def _names_columns(path: Path) -> bool:
+    """Whether the keys below a path are names of columns, which may be any."""
+    return path[:1] in (("columns",), ("predictions",)) or (
+        path[:1] == ("join",) and path[2:] in (("columns",), ("by",))
+    )
 
 
 def _columns_of_schema(data: Any, folder: str) -> Iterator[tuple[Path, str]]:

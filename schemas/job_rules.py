@@ -8,6 +8,7 @@ from typing import Any
 
 from .contract import KEY_TYPES, Column
 from .job import Job
+from .join import BY_TYPES
 from .layout import is_url, layout, place_problem
 
 Path = tuple[Any, ...]
@@ -21,6 +22,7 @@ def broken_rules(job: Job) -> Iterator[Problem]:
     yield from _passthrough(job)
     yield from _model(job)
     yield from _training(job)
+    yield from _joins(job)
     yield from _list_types(job)
     yield from _places(job)
     yield from _bigquery(job)
@@ -70,7 +72,7 @@ def _key(job: Job) -> Iterator[Problem]:
 def _passthrough(job: Job) -> Iterator[Problem]:
     seen: set[str] = set(job.contract.key)
     for name in job.output.passthrough:
-        if name not in job.columns:
+        if name not in job.contract.columns:
             yield ("output", "passthrough"), f"output.passthrough: {name} is no column of the contract"
         elif name in seen:
             yield ("output", "passthrough"), f"output.passthrough: {name} is published already; leave it out"
@@ -94,14 +96,38 @@ def _model(job: Job) -> Iterator[Problem]:
     if job.postprocess and not job.predictions:
         yield ("predictions",), "predictions must be declared when postprocess makes them"
     for tensor, column in job.model.inputs.items():
-        if not job.transform and column not in job.columns:
+        if not job.transform and column not in job.contract.columns:
             yield ("model", "inputs", tensor), f"model.inputs.{tensor}: {column} is no column of the contract"
 
 
 def _training(job: Job) -> Iterator[Problem]:
     for name in job.training.columns if job.training else ():
-        if name in job.columns:
+        if name in job.contract.columns:
             yield ("training", "columns", name), f"training.columns.{name}: already a column of the contract"
+
+
+def _joins(job: Job) -> Iterator[Problem]:
+    taken = dict.fromkeys(job.columns, "columns")
+    for name, side in job.join.items():
+        for mine in side.by:
+            if mine not in job.columns:
+                known = ", ".join(job.columns)
+                yield ("join", name, "by"), f"join.{name}.by: {mine} is no column of `columns`, which are {known}"
+            elif job.columns[mine].type not in BY_TYPES:
+                said = f"{mine} is {job.columns[mine].type}; a table is searched by {', '.join(BY_TYPES)}"
+                yield ("join", name, "by"), f"join.{name}.by: {said}"
+        for column, spec in side.columns.items():
+            where = ("join", name, "columns", column)
+            if column.startswith("_"):
+                yield where, f"{'.'.join(where)}: names with a leading _ are Highbeam's own; rename it with from:"
+            if column in taken:
+                yield where, f"{'.'.join(where)}: already a column of {taken[column]}; rename it with from:"
+            if side.csv and spec.typed.is_list:
+                yield where, f"{'.'.join(where)}: a CSV field cannot hold a {spec.type}"
+            taken[column] = f"join.{name}.columns"
+        for path in side.paths:
+            if problem := place_problem(path):
+                yield ("join", name), f"join.{name}: {path}: {problem}"
 
 
 def _list_types(job: Job) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from .. import __version__, storage
 from .errors import HighbeamError
 from .job import Job
+from .join import Side, side_from_plain
 from .layout import Layout, layout
 from .replay import Replay
 from .split import Split
@@ -36,6 +37,7 @@ class Plan:
       started: seconds since the epoch, for the manifest's `seconds` alone.
       versions: releases, for the manifest alone.
       replay: the run that this one replays, or None.
+      sides: the side tables of the job's `join`, as they were planned.
     """
 
     job: Job
@@ -49,6 +51,7 @@ class Plan:
     started: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
     replay: Replay | None = None
+    sides: tuple[Side, ...] = ()
 
     @property
     def run_id(self) -> str:
@@ -92,6 +95,7 @@ class Plan:
     def to_json(self) -> bytes:
         """The plan as workers read it."""
         plain = {**self.__dict__, "job": dump_job(self.job), "folder": self.job.folder}
+        plain["sides"] = [side.to_plain() for side in self.sides]
         plain["replay"] = self.replay.to_plain() if self.replay else None
         return json.dumps({**plain, "splits": [asdict(split) for split in self.splits]}).encode()
 
@@ -102,7 +106,9 @@ class Plan:
         job = Job.model_validate(stored.pop("job")).model_copy(update={"folder": stored.pop("folder")})
         splits = tuple(Split(**{**split, "header": tuple(split["header"])}) for split in stored.pop("splits"))
         replay = stored.pop("replay", None)
-        return cls(job=job, splits=splits, replay=Replay.from_plain(replay) if replay else None, **stored)
+        sides = tuple(side_from_plain(side, job.join, job.columns) for side in stored.pop("sides", ()))
+        again = Replay.from_plain(replay) if replay else None
+        return cls(job=job, splits=splits, replay=again, sides=sides, **stored)
 
 
 @lru_cache(maxsize=4)
@@ -132,7 +138,14 @@ def dump_job(job: Job) -> dict[str, Any]:
     return job.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
-def score_id(job: Job, date: str, splits: tuple[Split, ...], models: Mapping[str, Any], code: Mapping[str, str]) -> str:
+def score_id(
+    job: Job,
+    date: str,
+    splits: tuple[Split, ...],
+    models: Mapping[str, Any],
+    code: Mapping[str, str],
+    sides: Sequence[Side] = (),
+) -> str:
     """Digests all that decides the predictions.
 
     Neither the budget, the sink, the runner, worker counts nor Highbeam's release are in it, so a run with another of
@@ -144,6 +157,7 @@ def score_id(job: Job, date: str, splits: tuple[Split, ...], models: Mapping[str
       splits: what is read: file names relative to the job, sizes, marks and ranges.
       models: model name -> {model, transform, backend} digests; the one name is `main` today.
       code: digests of user code and label files, by name.
+      sides: the side tables; of a job without, nothing of them is in it.
 
     Returns:
       16 hex digits.
@@ -162,4 +176,6 @@ def score_id(job: Job, date: str, splits: tuple[Split, ...], models: Mapping[str
         "models": models,
         "code": code,
     }
+    if sides:
+        decides["join"] = [whole["join"], list(whole["join"]), [side.decides for side in sides]]
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]

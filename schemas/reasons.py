@@ -31,6 +31,7 @@ REASONS: dict[str, str] = {
     "pattern": "a text does not match `pattern`",
     "too_long": "a value is longer than `max_length`",
     "wrong_size": "a list does not hold `size` items",
+    "join_missing": "no row of a side table has the row's key, and the join says `missing: reject`",
     # preprocess, predict, postprocess: what the user's code and the model say
     "preprocess_failed": "the transform graph raised on this row alone",
     "model_failed": "the model raised on this row alone",

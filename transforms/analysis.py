@@ -13,6 +13,7 @@ from .. import storage
 from ..schemas.batch import Batch
 from ..schemas.contract import Contract
 from ..schemas.errors import UsageError
+from ..schemas.join import Side
 from ..schemas.sources import Source
 from ..schemas.split import Split
 from .analysis_cache import Group, Kept, read_records, result_name, write_records
@@ -75,6 +76,7 @@ class Analysis:
       contract: what a row must be, labels included.
       new: groups to analyse.
       kept: groups analysed before, and their splits.
+      sides: the side tables.
     """
 
     function: PreprocessingFn
@@ -83,6 +85,7 @@ class Analysis:
     contract: Contract
     new: Sequence[Group]
     kept: Sequence[tuple[Kept, Group]]
+    sides: Sequence[Side] = ()
 
     @property
     def keys(self) -> dict[DatasetKey, Group]:
@@ -144,7 +147,7 @@ def _analyzed(pipeline: beam.Pipeline, analysis: Analysis, data: Any, known: Any
 def _batches(
     pipeline: beam.Pipeline, analysis: Analysis, splits: Sequence[Split], name: str, work: Work
 ) -> beam.PCollection[Batch]:
-    read = beam.FlatMap(read_training, analysis.source, analysis.contract, work.refusals)
+    read = beam.FlatMap(read_training, analysis.source, analysis.contract, work.refusals, analysis.sides)
     return spread(pipeline, splits, name) | f"Read {name}" >> read.with_output_types(Batch)
 
 

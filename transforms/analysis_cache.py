@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from .. import storage
 from ..schemas.job import Job
+from ..schemas.join import Side
 from ..schemas.plan import dump_job
 from ..schemas.sources import Source
 from ..schemas.split import Split
@@ -94,13 +95,14 @@ def _file(split: Split) -> FileId:
     return split.file, split.size, split.mark
 
 
-def fingerprint(job: Job, source: Source, function: str | None) -> str:
+def fingerprint(job: Job, source: Source, function: str | None, sides: Sequence[Side] = ()) -> str:
     """16 hex digits over all that decides the results of a file.
 
     Args:
       job: its contract, labels included, counts.
       source: how files are read.
       function: digest of the preprocessing_fn.
+      sides: the side tables, as they are now.
     """
     whole = dump_job(job)
     decides = {
@@ -110,6 +112,8 @@ def fingerprint(job: Job, source: Source, function: str | None) -> str:
         source.format: source.files.model_dump(mode="json", exclude={"path"}),
         "max_record_bytes": source.max_record_bytes,
     }
+    if sides:
+        decides["join"] = [whole["join"], [side.digest for side in sides]]
     return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
 
 

@@ -27,7 +27,7 @@ def published_schema(job: Job) -> pa.Schema:
     Args:
       job: with all predictions declared, as a plan holds it.
     """
-    inputs = [pa.field(name, job.columns[name].typed.arrow) for name in published_inputs(job)]
+    inputs = [pa.field(name, job.contract.columns[name].typed.arrow) for name in published_inputs(job)]
     origin = [pa.field(name, pa.int64() if name == OFFSET else pa.string()) for name in ORIGIN]
     fields = [*inputs, *_predictions(job), *origin, pa.field(PARTITION, pa.string())]
     return table_schema(pa.schema(fields))

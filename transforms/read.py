@@ -61,7 +61,7 @@ def read_split(split: Split, plan: Plan) -> Iterator[Batch]:
     if plan.replay:
         return read_again(split, plan)
     source = plan.job.source
-    batches = format_of(source).read(split, plan.job.contract, source.max_record_bytes)
+    batches = format_of(source).read(split, plan.job.read_contract, source.max_record_bytes)
     return batches if split.limit is None else _first(batches, split.limit)
 
 

@@ -11,10 +11,12 @@ from .. import storage
 from ..schemas.batch import Batch
 from ..schemas.contract import Contract
 from ..schemas.errors import Refused
+from ..schemas.join import Side, joined_columns
 from ..schemas.sources import Source
 from ..schemas.split import Split
 from . import coder as _  # noqa: F401 - registers the coders
 from .formats.choose import format_of
+from .join import join
 from .validate import validate
 
 
@@ -24,15 +26,25 @@ def spread(pipeline: beam.Pipeline, splits: Sequence[Split], name: str) -> beam.
     return created | f"Spread {name}" >> beam.Reshuffle().with_output_types(Split)
 
 
-def read_training(split: Split, source: Source, contract: Contract, refusals: str) -> Iterator[Batch]:
-    """Reads and validates one split.
+def read_training(
+    split: Split, source: Source, contract: Contract, refusals: str, sides: Sequence[Side] = ()
+) -> Iterator[Batch]:
+    """Reads, validates and joins one split.
+
+    Args:
+      split: of the training input.
+      source: how it is read.
+      contract: what a row must be, labels and joined columns included.
+      refusals: where a note is left on what cannot be read.
+      sides: the side tables.
 
     Raises:
       Refused: when the file cannot be read; a note of it is left, since runners turn exceptions into their own.
     """
     try:
-        for batch in format_of(source).read(split, contract, source.max_record_bytes):
-            yield validate(batch, contract)
+        held = contract.without(joined_columns({side.name: side.join for side in sides}))
+        for batch in format_of(source).read(split, held, source.max_record_bytes):
+            yield join(validate(batch, held), sides, contract)
     except Refused as error:
         note = {"reason": error.reason, "message": str(error)}
         storage.put(storage.join(refusals, f"{split.id}.json"), json.dumps(note).encode())

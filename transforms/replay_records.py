@@ -47,7 +47,7 @@ def read_again(split: Split, plan: Plan) -> Iterator[Batch]:
       At least one Batch, the last one marked.
     """
     records = records_of(split, plan)
-    source, contract = plan.job.source, plan.job.contract
+    source, contract = plan.job.source, plan.job.read_contract
     starts = range(0, records.num_rows, BATCH_ROWS)
     for index, start in enumerate(starts):
         part = records.slice(start, BATCH_ROWS).combine_chunks()

@@ -15,6 +15,7 @@ from .. import storage
 from ..models.transformer import Transformer
 from ..schemas.contract import Contract
 from ..schemas.errors import Unconserved, UsageError
+from ..schemas.join import Side
 from ..schemas.sources import Source
 from ..schemas.split import Split
 from . import coder as _  # noqa: F401 - registers the coders
@@ -37,6 +38,7 @@ class WriteExamples(beam.PTransform):
       graph: folder of the tft.TFTransformOutput.
       folder: where to write.
       refusals: folder for a note on a file that cannot be read.
+      sides: the side tables.
     """
 
     source: Source
@@ -44,6 +46,7 @@ class WriteExamples(beam.PTransform):
     graph: str
     folder: str
     refusals: str
+    sides: Sequence[Side] = ()
 
     def expand(self, splits: beam.PCollection[Split]) -> beam.PCollection[str]:
         """Wires the step."""
@@ -53,7 +56,7 @@ class WriteExamples(beam.PTransform):
 class _Write(beam.DoFn):
     def __init__(self, step: WriteExamples) -> None:
         self._source, self._contract, self._graph = step.source, step.contract, step.graph
-        self._folder, self._refusals = step.folder, step.refusals
+        self._folder, self._refusals, self._sides = step.folder, step.refusals, step.sides
 
     def setup(self) -> None:
         self._transformer = Transformer(self._graph, self._contract)
@@ -61,7 +64,7 @@ class _Write(beam.DoFn):
     def process(self, split: Split) -> list[str]:
         with storage.writer(self._folder) as sink:
             with pq.ParquetWriter(sink.file, self._transformer.schema, compression="zstd") as writer:
-                for batch in read_training(split, self._source, self._contract, self._refusals):
+                for batch in read_training(split, self._source, self._contract, self._refusals, self._sides):
                     if len(batch):
                         writer.write_batch(self._transformer.transform(batch.rows))
             return [sink.commit(file_name(split))]

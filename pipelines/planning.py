@@ -27,7 +27,6 @@ from ..transforms.plan_splits import check_source, plan_splits
 from ..transforms.published import published_schema
 from ..transforms.tables.choose import table_of
 from .beam_options import pipeline_options, runner_of
-from .dataflow_preflight import check_buckets, check_settings
 
 RELEASES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow", "deltalake")
 

@@ -125,13 +125,8 @@ def look(job: Job, date: str | None, beam_flags: Sequence[str] = ()) -> tuple[li
       UsageError: everything that is wrong with Beam's options, the input, the model or the table.
     """
     splits, settled, sides, problems = [], None, tuple[Side, ...](), Problems()
-    options = None
     with problems.part():
-        options = pipeline_options(job.beam, beam_flags)
-        runner_of(options)
-        check_settings(job, options)
-    if options and not problems:
-        check_buckets(job, options)  # alone: nothing else would be heard of either
+        runner_of(pipeline_options(job.beam, beam_flags))
     with problems.part():
         check_source(job.source, job.read_contract)
         splits = plan_splits(job.source, job.read_contract, job.folder, date) if date else []

@@ -56,7 +56,14 @@ def parser() -> argparse.ArgumentParser:
     top = _Parser(prog="highbeam", description=DESCRIPTION, epilog=EPILOG)
     top.add_argument("--version", action="version", version=f"highbeam {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
-    _add_check(_command(commands, "check", "find everything that can be found before launch"))
+    _add_check(
+        _command(
+            commands,
+            "check",
+            "find everything that can be found before launch",
+            usage="highbeam check JOB [options] [--job-description -- BEAM_FLAG ...]",
+        )
+    )
     _add_analyze(_command(commands, "analyze", "run the TensorFlow Transform analysis: the next version of the graph"))
     _add_package(_command(commands, "package", "put graph and trained model together: the next version of the model"))
     _add_run(
@@ -113,6 +120,9 @@ def _add_infer(commands: Any) -> None:
 def _add_check(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--date", metavar="D", help="also look at the input of this night: YYYY-MM-DD, today or yesterday"
+    )
+    command.add_argument(
+        "--job-description", action="store_true", help="print the job that Dataflow would get, and submit nothing"
     )
 
 
@@ -173,7 +183,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if options.command == "lookup":
         options.keys += rest
-    elif options.command not in ("run", "replay") and rest:
+    elif options.command not in ("check", "run", "replay") and rest:
         parser().error(f"{options.command} takes nothing after --, found {rest[0]}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from . import console

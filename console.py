@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from .schemas.errors import UsageError
 from .schemas.job import Job
 from .schemas.job_file import load_job
 from .schemas.manifest import Manifest
@@ -21,10 +22,17 @@ if TYPE_CHECKING:
 PLAIN_LINE_SECONDS = 10
 
 
-def check(options: argparse.Namespace, _: Sequence[str]) -> int:
+def check(options: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     """`highbeam check`."""
-    from .pipelines.check import check
+    from .pipelines.check import check, job_description
 
+    if options.job_description:
+        if not options.date:
+            raise UsageError("--job-description is that of one night's run; give --date too")
+        print(json.dumps(job_description(_job(options), options.date, beam_flags), indent=None if options.json else 2))
+        return 0
+    if beam_flags:
+        raise UsageError(f"check takes Beam's flags with --job-description alone, found {beam_flags[0]}")
     report = check(_job(options), options.date)
     _show(options.json, report.as_dict(), report.text())
     return 0

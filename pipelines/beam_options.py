@@ -13,6 +13,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineRunner, create_runner
 
 from ..schemas.errors import UsageError
+from . import dataflow_options
 
 LOCAL = "FnApiRunner"
 PORTABLE = ("FlinkRunner", "SparkRunner", "PortableRunner")
@@ -43,6 +44,8 @@ def pipeline_options(options: Mapping[str, Any], flags: Sequence[str] = ()) -> P
             read = PipelineOptions(spelled).get_all_options()
     except SystemExit:
         raise UsageError(f"beam: {said.getvalue().strip().rpartition('error: ')[2]}") from None
+    if read["runner"] == dataflow_options.RUNNER:
+        spelled += dataflow_options.default_flags(read)
     return PipelineOptions(spelled, **{name: value for name, value in _defaults(read).items() if name not in given})
 
 

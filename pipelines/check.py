@@ -9,9 +9,13 @@ from typing import Any
 from ..models.fit_rows import FitRow, table
 from ..models.predictions import to_yaml
 from ..schemas.dates import resolve_date
+from ..schemas.errors import UsageError
 from ..schemas.job import Job, Prediction
 from ..schemas.layout import layout
-from .planning import look
+from .beam_options import pipeline_options
+from .dataflow import describe
+from .dataflow_options import RUNNER, named
+from .planning import look, make_plan
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,26 @@ class Report:
         if self.date:
             lines += ["", f"{self.date}: input files: {self.files}, bytes: {self.bytes:,}, splits: {self.splits}"]
         return "\n".join(lines)
+
+
+def job_description(job: Job, date: str, beam_flags: Sequence[str] = ()) -> dict[str, Any]:
+    """What a run would submit to Dataflow, everything else checked first; Dataflow itself is not asked.
+
+    Args:
+      job: the job.
+      date: YYYY-MM-DD, `today` or `yesterday`.
+      beam_flags: Beam pipeline options, which win over the job's.
+
+    Raises:
+      UsageError: everything that is wrong, or another runner than Dataflow's.
+    """
+    options = pipeline_options(job.beam, beam_flags)
+    if (runner := options.get_all_options()["runner"]) != RUNNER:
+        raise UsageError(
+            f"--job-description shows what Dataflow would get; the runner is {runner}: -- --runner={RUNNER}"
+        )
+    plan, scoring = make_plan(job, resolve_date(date), beam_flags)
+    return describe(plan, scoring, named(options, plan))
 
 
 def check(job: Job, date: str | None = None) -> Report:

@@ -27,6 +27,7 @@ from ..transforms.plan_splits import check_source, plan_splits
 from ..transforms.published import published_schema
 from ..transforms.tables.choose import table_of
 from .beam_options import pipeline_options, runner_of
+from .dataflow_preflight import check_buckets, check_settings
 
 RELEASES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow", "deltalake")
 
@@ -125,8 +126,13 @@ def look(job: Job, date: str | None, beam_flags: Sequence[str] = ()) -> tuple[li
       UsageError: everything that is wrong with Beam's options, the input, the model or the table.
     """
     splits, settled, sides, problems = [], None, tuple[Side, ...](), Problems()
+    options = None
     with problems.part():
-        runner_of(pipeline_options(job.beam, beam_flags))
+        options = pipeline_options(job.beam, beam_flags)
+        runner_of(options)
+        check_settings(job, options)
+    if options and not problems:
+        check_buckets(job, options)  # alone: nothing else would be heard of either
     with problems.part():
         check_source(job.source, job.read_contract)
         splits = plan_splits(job.source, job.read_contract, job.folder, date) if date else []

@@ -23,6 +23,7 @@ from ..schemas.manifest import NOTHING_RECOVERED, Manifest, Status, manifest_of
 from ..schemas.plan import Plan
 from ..transforms.tables.choose import table_of
 from .beam_options import LOCAL, pipeline_options, runner_of
+from .dataflow_options import RUNNER, named
 from .dry_run import first_records, in_temporary_folder
 from .launch import first_cause, foreseen, run_and_wait
 from .planning import make_plan
@@ -96,6 +97,8 @@ def launch(
     plan: Plan, scoring: Scoring, options: PipelineOptions, detach: bool, progress: Callable[[Progress], None] | None
 ) -> Manifest:
     """Runs a plan; arguments and result as for `run`."""
+    if options.get_all_options()["runner"] == RUNNER:
+        named(options, plan)
     pipeline = beam.Pipeline(runner=runner_of(options), options=options)
     if plan.job.postprocess:
         storage.put(plan.code, code_of(plan.job).pack())

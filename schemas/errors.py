@@ -78,6 +78,10 @@ class Problems:
     def __init__(self) -> None:
         self._found: list[UsageError] = []
 
+    def __bool__(self) -> bool:
+        """Whether anything was found."""
+        return bool(self._found)
+
     @contextmanager
     def part(self) -> Iterator[None]:
         """Looks at one part; the block ends at its first UsageError."""

@@ -1,0 +1,166 @@
+"""What can be wrong with a Dataflow job before it is submitted: all of it, in seconds, instead of a job that hangs."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from .. import storage
+from ..schemas.errors import JobError
+from ..schemas.job import Job
+from ..schemas.layout import is_url, layout, resolve
+from .dataflow_options import RUNNER
+
+PATIENCE = 5.0
+"""Seconds to wait for the buckets; Google's libraries look for credentials longer than anybody wants to."""
+_PROJECT = re.compile(r"([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]")
+_REGION = re.compile(r"[a-z]+-[a-z]+\d+")
+_BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?")
+_IMAGE = re.compile(r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)+(:[\w.-]{1,128})?(@sha256:[0-9a-f]{64})?")
+_LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}(=[a-z0-9_-]{0,63})?")
+_ACCELERATOR = re.compile(r"type:(?P<type>[a-z0-9-]+)((;count:\d+)|(;topology:\d+(x\d+)+))(?P<more>;.*)?")
+_DRIVER = re.compile(r";install-nvidia-driver(:[\w.-]+)?")
+
+
+def check_settings(job: Job, options: PipelineOptions) -> None:
+    """Looks at the options and places of a Dataflow job, without asking anybody; at nothing for another runner.
+
+    Raises:
+      JobError: everything that is wrong.
+    """
+    given = options.get_all_options()
+    if given["runner"] != RUNNER:
+        return
+    problems = [*_cloud(given), *_image(given), *_workers(given), *_accelerator(given), *_places(job)]
+    if problems:
+        raise JobError(problems)
+
+
+def check_buckets(job: Job, options: PipelineOptions) -> None:
+    """Asks the buckets that a Dataflow job writes to, and does not wait for long.
+
+    Args:
+      job: the job.
+      options: sound by `check_settings`.
+
+    Raises:
+      JobError: which cannot be used, or does not answer.
+    """
+    given = options.get_all_options()
+    if given["runner"] != RUNNER:
+        return
+    wanted = {f"beam: {name}": given[name] for name in ("temp_location", "staging_location") if given[name]}
+    wanted |= {name: place for name, place in places(job).items() if name in ("state", "output.delta.path")}
+    problems = [f"{name}: {problem}" for name, problem in _asked(wanted).items() if problem]
+    if problems:
+        raise JobError(problems)
+
+
+def _cloud(given: dict[str, Any]) -> Iterator[str]:
+    """Project, region and buckets."""
+    for name, form, example in (("project", _PROJECT, "my-project"), ("region", _REGION, "europe-west4")):
+        if not given[name]:
+            yield f"beam: {name} is missing; Dataflow needs it, for example --{name}={example}"
+        elif not form.fullmatch(given[name]):
+            yield f"beam: {name}: {given[name]!r} is no {name}; write one such as {example}"
+    if not given["temp_location"]:
+        yield "beam: temp_location is missing; Dataflow needs a folder, for example --temp_location=gs://my-bucket/tmp"
+    for name in ("temp_location", "staging_location"):
+        if given[name] and not _BUCKET.fullmatch(given[name]):
+            yield f"beam: {name}: {given[name]} is not gs://bucket/folder; Dataflow takes no other place"
+
+
+def _image(given: dict[str, Any]) -> Iterator[str]:
+    """How Highbeam gets onto the workers."""
+    image = given["sdk_container_image"]
+    if not image and not given["setup_file"]:
+        yield (
+            "beam: the workers would lack Highbeam; name their image, --sdk_container_image=REGISTRY/highbeam:TAG, "
+            "or from a checkout of Highbeam --setup_file=./setup.py"
+        )
+    if image and not _IMAGE.fullmatch(image):
+        yield (
+            f"beam: sdk_container_image: {image!r} is no image of a registry; "
+            "write it as europe-docker.pkg.dev/project/repository/highbeam:tag"
+        )
+    elif image and ":" not in image.rpartition("/")[2]:
+        yield f"beam: sdk_container_image: {image} has no tag; workers would take whatever is newest, so name one"
+
+
+def _workers(given: dict[str, Any]) -> Iterator[str]:
+    """Settings of the machines that Dataflow would turn down after minutes."""
+    few, most = given["num_workers"], given["max_num_workers"]
+    if few and most and few > most:
+        yield f"beam: num_workers {few} is above max_num_workers {most}"
+    if given["subnetwork"] and not re.search(r"(^|/)regions/[a-z0-9-]+/subnetworks/[a-z0-9-]+$", given["subnetwork"]):
+        yield f"beam: subnetwork: write regions/REGION/subnetworks/NAME, found {given['subnetwork']}"
+    elif given["subnetwork"] and given["region"] and f"regions/{given['region']}/" not in given["subnetwork"]:
+        yield f"beam: subnetwork: {given['subnetwork']} is not in the region {given['region']}"
+    account = given["service_account_email"]
+    if account and "@" not in account:
+        yield f"beam: service_account_email: {account} is no address; write NAME@PROJECT.iam.gserviceaccount.com"
+    for label in given["labels"] or ():
+        if not _LABEL.fullmatch(label):
+            yield f"beam: labels: {label!r}: write name=value, of lower-case letters, digits, _ and -"
+
+
+def _accelerator(given: dict[str, Any]) -> Iterator[str]:
+    """GPU and TPU of all workers, by service option or by a hint for the whole job."""
+    options = [text for text in given["dataflow_service_options"] or () if text.startswith("worker_accelerator=")]
+    hints = [text for text in given["resource_hints"] or () if text.startswith("accelerator=")]
+    if options and hints:
+        yield "beam: worker_accelerator and a resource hint name accelerators; leave one out"
+    for text in [*options, *hints]:
+        value = text.partition("=")[2]
+        found = _ACCELERATOR.fullmatch(value)
+        if not found:
+            yield (
+                f"beam: accelerator {value!r}: write type:nvidia-l4;count:1;install-nvidia-driver, "
+                "or for a TPU type:tpu-v5-lite-podslice;topology:1x1"
+            )
+        elif found["type"].startswith("nvidia") and not _DRIVER.fullmatch(found["more"] or ""):
+            yield f"beam: accelerator {value!r}: workers come without a driver; end it with ;install-nvidia-driver"
+        elif found["type"].startswith("tpu") and not (given["machine_type"] or "").startswith("ct"):
+            yield f"beam: accelerator {value!r}: a TPU needs its own machine_type, for example ct5lp-hightpu-1t"
+
+
+def places(job: Job) -> dict[str, str]:
+    """Every place that workers read or write, by the key of job.yaml that names it."""
+    found = {f"source.{job.source.format}.path": path for path in job.source.files.path}
+    found |= {"model.path": job.model.path, "state": layout(job).state}
+    if job.output.delta:
+        found["output.delta.path"] = job.output.delta.path
+    if job.transform and job.transform.path:
+        found["transform.path"] = job.transform.path
+    return {name: resolve(job.folder, place) for name, place in found.items()}
+
+
+def _places(job: Job) -> Iterator[str]:
+    for name, place in places(job).items():
+        if not is_url(place):
+            yield f"{name}: {place} lies on this machine, where no worker of Dataflow can see it; write gs://…"
+
+
+def _asked(wanted: Mapping[str, str]) -> dict[str, str | None]:
+    """Why each place cannot be used, or None; whoever does not answer in time is left to itself."""
+    late = f"no answer in {PATIENCE:g} seconds; look at network and credentials"
+    answers: dict[str, str | None] = {name: f"{place}: {late}" for name, place in wanted.items()}
+
+    def ask(name: str) -> None:
+        try:
+            answers[name] = storage.unwritable(wanted[name])
+        except storage.StorageError as error:
+            answers[name] = str(error)
+
+    threads = [threading.Thread(target=ask, args=(name,), daemon=True) for name in wanted]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + PATIENCE
+    for thread in threads:
+        thread.join(max(0, until - time.monotonic()))
+    return dict(answers)

@@ -14,10 +14,12 @@ from apache_beam.runners.runner import PipelineRunner, create_runner
 
 from ..schemas.errors import UsageError
 from . import dataflow_options
+from .portable import PORTABLE, SECONDS, check_portable
 
 LOCAL = "FnApiRunner"
-PORTABLE = ("FlinkRunner", "SparkRunner", "PortableRunner")
 _OURS = ("save_main_session",)
+# Options that Flink's job server takes, and Beam's Python does not know before it asks one.
+_OF_JOB_SERVERS = {"parallelism", "max_parallelism", "number_of_execution_retries", "execution_retry_delay"}
 # Between two stages a worker may have nothing to do for a moment; if it ended, TensorFlow would be started again.
 _KEEP_WORKERS_MS = 10_000
 
@@ -55,6 +57,8 @@ def _defaults(read: Mapping[str, Any]) -> dict[str, Any]:
     defaults: dict[str, Any] = {"runner": runner}
     if runner == LOCAL:
         defaults |= {"direct_running_mode": "multi_threading", "direct_num_workers": os.cpu_count() or 1}
+    if runner in PORTABLE:
+        defaults["job_server_timeout"] = int(SECONDS)
     if runner in PORTABLE and read["environment_type"] not in (None, "LOOPBACK"):
         defaults["environment_cache_millis"] = _KEEP_WORKERS_MS
     return defaults
@@ -64,8 +68,9 @@ def runner_of(options: PipelineOptions) -> PipelineRunner:
     """The runner that the options name; FnApiRunner is made here, since Beam knows it by a longer name.
 
     Raises:
-      UsageError: no such runner.
+      UsageError: no such runner, or none that answers.
     """
+    check_portable(options.get_all_options())
     name = options.get_all_options()["runner"]
     if name == LOCAL:
         from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -108,7 +113,7 @@ def _known_flags() -> set[str]:
     for options in PipelineOptions.__subclasses__():
         if options.__module__.startswith("apache_beam."):
             options._add_argparse_args(_Lenient(parser))
-    return {name[2:] for action in parser._actions for name in action.option_strings} | {"parallelism"}
+    return {name[2:] for action in parser._actions for name in action.option_strings} | _OF_JOB_SERVERS
 
 
 class _Lenient:

@@ -24,6 +24,21 @@ _CAUSE = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Unconserved|Refused|Supers
 _OURS = re.compile(r"highbeam\.schemas\.errors\.\w+: ")
 _WHERE = re.compile(r" \[while running '[^']*'\]$")
 _GRAPH = "Graph execution error:"
+# What runners behind a job server say of what happens outside of a worker, and what it means.
+_MEANINGS = (
+    (
+        re.compile(r"ConnectException: finishConnect"),
+        "a TaskManager found no worker pool at --environment_config: connection refused; each needs one there",
+    ),
+    (
+        re.compile(r"StatusCode.UNAVAILABLE"),
+        "the job server went away; the job may go on without it, and `highbeam runs` shows when it is published",
+    ),
+    (
+        re.compile(r"FutureTimeoutError|StatusCode.DEADLINE_EXCEEDED"),
+        "what listens at --job_endpoint does not answer as Beam's job server does",
+    ),
+)
 _PREAMBLE = ("Detected at node", "<stack traces", "Traceback", "File ")
 
 
@@ -42,7 +57,7 @@ def launcher(job: Job) -> Launch:
         wire(pipeline)
         error, _ = run_and_wait(pipeline)
         if error:
-            cause = first_cause(str(error), "the graph of preprocessing_fn")
+            cause = first_cause(said_by(error), "the graph of preprocessing_fn")
             raise refusal(refusals) or HighbeamError(f"the analysis failed: {cause}") from error
 
     return run
@@ -71,6 +86,23 @@ def run_and_wait(pipeline: beam.Pipeline) -> tuple[Exception | None, str]:
     return None, held.getvalue()
 
 
+def submit(pipeline: beam.Pipeline) -> None:
+    """Hands a pipeline over to a cluster, and does not wait.
+
+    Raises:
+      HighbeamError: it is not taken.
+    """
+    try:
+        pipeline.run()
+    except Exception as error:  # as above
+        raise HighbeamError(f"the job was not submitted: {first_cause(said_by(error))}") from error
+
+
+def said_by(error: Exception) -> str:
+    """The text of an exception; of one without a text, its name."""
+    return str(error) or type(error).__name__
+
+
 def first_cause(text: str, graph: str = "the graph") -> str:
     """The line that names the cause, in the text that a runner makes of a worker's traceback.
 
@@ -83,6 +115,9 @@ def first_cause(text: str, graph: str = "the graph") -> str:
     telling = [line for line in said if not line.startswith(_PREAMBLE)]
     if telling:
         return f"{graph}: {telling[0]}"
+    meant = [meaning for pattern, meaning in _MEANINGS if pattern.search(text)]
+    if meant and "Traceback" not in text:  # a traceback is a worker's own
+        return meant[0]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     causes = [line for line in lines if _CAUSE.match(line)]
     return _WHERE.sub("", causes[-1] if causes else lines[0] if lines else "no reason given")[:2000]

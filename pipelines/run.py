@@ -22,11 +22,12 @@ from ..schemas.layout import layout
 from ..schemas.manifest import NOTHING_RECOVERED, Manifest, Status, manifest_of
 from ..schemas.plan import Plan
 from ..transforms.tables.choose import table_of
-from .beam_options import LOCAL, pipeline_options, runner_of
-from .dataflow_options import RUNNER, named
+from .beam_options import pipeline_options, runner_of
+from .dataflow_options import RUNNER, in_template, named
 from .dry_run import first_records, in_temporary_folder
-from .launch import first_cause, foreseen, run_and_wait
+from .launch import first_cause, foreseen, run_and_wait, said_by, submit
 from .planning import make_plan
+from .portable import check_detachable
 from .predict import build
 from .progress import Progress, watching
 from .standing import holds, published_manifest, write_manifest
@@ -71,8 +72,9 @@ def run(
     one_core_a_call()  # looking at the model runs TensorFlow already
     plan, scoring = make_plan(job, night, beam_flags)
     options = pipeline_options(job.beam, beam_flags)
-    if detach and options.get_all_options()["runner"] == LOCAL:
-        raise UsageError(f"--detach needs a runner on other machines, not {LOCAL}; this one ends with the command")
+    detach = detach or in_template(options)
+    if detach:
+        check_detachable(options.get_all_options())
     if dry_run:
         with in_temporary_folder(first_records(plan, limit)) as apart:
             return _as_dry_run(launch(apart, scoring, options, False, progress), job)
@@ -105,13 +107,21 @@ def launch(
     storage.put(plan.path, plan.to_json())
     build(pipeline, plan, scoring, raise_refusal=detach)
     if detach:
-        pipeline.run()
-        return manifest_of(plan, "submitted")
+        submit(pipeline)
+        return _submitted(plan, options)
     with watching(plan, progress):
         error, printed = run_and_wait(pipeline)
     if error:
         return _after_failure(plan, error, printed)
     return _finish(plan, Manifest.from_json(storage.read(plan.manifest)))
+
+
+def _submitted(plan: Plan, options: PipelineOptions) -> Manifest:
+    """Notes a launch that nobody waits for, so that `runs` knows of it whatever becomes of it."""
+    name = options.get_all_options()["job_name"]
+    manifest = manifest_of(plan, "submitted", message=f"job {name}" if name else "")
+    storage.put(plan.submission, manifest.to_json())
+    return manifest
 
 
 def _after_failure(plan: Plan, error: Exception, printed: str) -> Manifest:
@@ -120,7 +130,7 @@ def _after_failure(plan: Plan, error: Exception, printed: str) -> Manifest:
     if not storage.exists(plan.manifest) and now and now.run_id == plan.run_id:
         return _finish(plan, write_manifest(plan))  # it failed after the commit
     if not storage.exists(plan.manifest):
-        cause = first_cause(str(error))
+        cause = first_cause(said_by(error))
         if foreseen(cause) is None:
             sys.stderr.write(printed)  # the workers' tracebacks help
         manifest = manifest_of(plan, "failed", reason="failed", message=foreseen(cause) or cause)

@@ -119,9 +119,6 @@ class Cluster:
             "taskmanager.network.sort-shuffle.min-buffers": 64,
             "heartbeat.interval": 1000,
             "heartbeat.timeout": 5000,
-            "restart-strategy.type": "fixed-delay",
-            "restart-strategy.fixed-delay.attempts": 3,
-            "restart-strategy.fixed-delay.delay": "1 s",
             "io.tmp.dirs": str(self.folder),
         }
         lines = [f"{name}: {value}" for name, value in settings.items()]

@@ -14,7 +14,6 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from urllib.parse import urlsplit
 
 import pytest
 from google.api_core.exceptions import GoogleAPICallError
@@ -154,8 +153,3 @@ class Warehouse:
         with pytest.raises(GoogleAPICallError) as error:
             self.ask(query)
         return str(error.value.message)
-
-
-def host(address: str) -> str:
-    """Host and port of an address."""
-    return urlsplit(address).netloc

@@ -5,6 +5,7 @@ has no partition decorators. Here `table$YYYYMMDD` as the destination of a load 
 documents: the table must be partitioned by a column, every row must be of that day (else the job fails and nothing
 changes), WRITE_TRUNCATE replaces that day's rows alone and in one transaction, and columns may be added where
 ALLOW_FIELD_ADDITION says so. As the source of a copy it is that day's rows.
+It also took the BYTES of Parquet files for base64, which they are only in JSON.
 """
 
 from __future__ import annotations
@@ -46,15 +47,17 @@ def teach_partitions() -> None:
     from local_bigquery.catalog import tables
     from local_bigquery.jobs import copy, load, runner
 
+    load._decoded = lambda expression, field, depth=0: expression  # bytes in Parquet are no base64
     written = tables.write
 
     def into_day(run):
         def job(cur, config, upload):
             reference, date = without_decorator(config.destinationTable)
-            source, source_date = without_decorator(getattr(config, "sourceTable", None))
+            sources = getattr(config, "sourceTables", None) or [getattr(config, "sourceTable", None)]
+            source, source_date = without_decorator(sources[0])
             tokens = into.set(date), of.set(source_date)
             try:
-                changed = {"destinationTable": reference} | ({"sourceTable": source} if source else {})
+                changed = {"destinationTable": reference} | ({"sourceTables": [source]} if source else {})
                 return run(cur, config.replace(**changed), upload)
             finally:
                 into.reset(tokens[0]), of.reset(tokens[1])

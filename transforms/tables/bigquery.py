@@ -116,8 +116,13 @@ class BigQueryPredictions:
         """See `base.Table`."""
         if publication.rows:
             record(self.folder, publication, "files")
-        table = self._destination(placed=True)
-        table.publish(publication, lambda: self._settled(publication), lambda: self._grown(publication), self.job)
+        self._destination(placed=True).publish(
+            publication,
+            settled=lambda: self._settled(publication),
+            fields=lambda: self._grown(publication),
+            job=self.job,
+            after=lambda: None if publication.rows else record(self.folder, publication, "empty"),
+        )
 
     def _destination(self, suffix: str = "", placed: bool = False) -> Destination:
         """The table as jobs see it; `placed` says that they must know where they run."""

@@ -65,6 +65,7 @@ class Destination:
         settled: Callable[[], bool],
         fields: Callable[[], Sequence[SchemaField]],
         job: str,
+        after: Callable[[], None] = lambda: None,
     ) -> None:
         """Replaces a night by files; doing it twice is doing it once.
 
@@ -77,6 +78,7 @@ class Destination:
           settled: whether it holds that; raises where it must not be replaced.
           fields: the table's columns, new ones included; raises where they do not fit.
           job: the job's name.
+          after: called when a job has ended well, before the night is looked at again.
 
         Raises:
           HighbeamError: as `done`; or when no number led to the night that was wanted.
@@ -86,8 +88,8 @@ class Destination:
                 return
             columns = fields()
             self.made(columns, publication.key, job)
-            if self.replace(publication, columns, turn) and not publication.rows:
-                record(self.folder, publication, "empty")
+            if self.replace(publication, columns, turn):
+                after()
         raise HighbeamError(f"{self.name}: {TURNS} jobs did not publish {publication.run_id}; look at them, run again")
 
     def replace(self, publication: Publication, fields: Sequence[SchemaField], turn: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from highbeam import storage
-from highbeam.schemas.errors import Unpublished
+from highbeam.schemas.errors import HighbeamError, Refused, Superseded, Unpublished, UsageError
 from highbeam.transforms.tables import bigquery_jobs
+from highbeam.transforms.tables import rejects as rejects_table
 from highbeam.transforms.tables.base import Publication, Written
 from highbeam.transforms.tables.bigquery import BigQueryPredictions
 
@@ -129,3 +131,229 @@ def test_the_table_is_partitioned_clustered_described_and_labelled(nights: Night
         "attempt": "1",
     }
     assert job.write_disposition == "WRITE_TRUNCATE"
+
+
+def test_a_second_commit_of_a_run_changes_nothing(nights: Nights, warehouse: Warehouse) -> None:
+    publication = nights.publish()
+    nights.table.commit(publication)
+    assert len(warehouse.jobs()) == 1
+
+
+def test_a_roll_back_publishes_and_another_night_stays(nights: Nights, warehouse: Warehouse) -> None:
+    nights.publish((1,), date="2026-01-02")
+    for attempt, (score_id, y) in enumerate([(A, 0.25), (B, 0.5), (A, 0.75)], start=1):
+        nights.publish((2,), score_id, attempt, y=y)
+        now = nights.table.current(DAY)
+        assert now
+        assert (now.score_id, now.attempt) == (score_id, attempt)
+    assert warehouse.ask("SELECT date, COUNT(*), MIN(y), MAX(y) FROM $t GROUP BY 1 ORDER BY 1") == [
+        (datetime.date(2026, 1, 1), 2, 0.75, 0.75),
+        (datetime.date(2026, 1, 2), 1, 0.5, 0.5),
+    ]
+
+
+def test_a_run_gives_way_to_another_of_its_attempt_or_later(nights: Nights, warehouse: Warehouse) -> None:
+    nights.publish((1,), B, attempt=2)
+    for attempt in (1, 2):
+        with pytest.raises(Superseded, match=f"run {DAY}-0002-{B} published this night"):
+            nights.publish((3,), C, attempt)
+    assert warehouse.ask("SELECT COUNT(*) FROM $t") == [(1,)]
+
+
+def test_a_replay_is_told_by_its_last_run(nights: Nights) -> None:
+    first = nights.publish((4,))
+    nights.publish((4,), B, attempt=2, kept=first.run_id)
+    now = nights.table.current(DAY)
+    assert now
+    assert (now.score_id, now.attempt, now.rows) == (B, 2, 4)
+
+
+def test_rows_of_somebody_else_are_not_replaced(nights: Nights, warehouse: Warehouse) -> None:
+    nights.publish()
+    warehouse.ask(f"INSERT INTO $t (k, date) VALUES (9, DATE '{DAY}')")
+    with pytest.raises(UsageError, match=r"does not hold the rows of one run of Highbeam, but of .*others"):
+        nights.table.current(DAY)
+    with pytest.raises(UsageError, match="delete it, or publish to another table"):
+        nights.publish((1,), B, attempt=2)
+
+
+def test_a_night_that_was_deleted_is_published_again_under_its_old_name(nights: Nights, warehouse: Warehouse) -> None:
+    """The job of its name has long ended well: only the partition tells that it must run again."""
+    nights.publish()
+    warehouse.ask(f"DELETE FROM $t WHERE date = DATE '{DAY}'")
+    assert nights.table.current(DAY) is None
+    nights.publish()
+    assert [job.job_id[-2:] for job in warehouse.jobs()] == ["-0", "-1"]
+    assert warehouse.ask("SELECT COUNT(*) FROM $t") == [(3,)]
+
+
+def test_an_empty_night_counts_as_published(nights: Nights, warehouse: Warehouse) -> None:
+    nights.publish((2,))
+    nights.publish((0,), B, attempt=2)
+    now = nights.table.current(DAY)
+    assert now
+    assert (now.score_id, now.rows, len(now.files)) == (B, 0, 1)
+    assert (nights.table.dates(), nights.table.model_version(now)) == ([DAY], None)
+    assert warehouse.ask("SELECT COUNT(*) FROM $t") == [(0,)]
+    nights.publish((0,), B, attempt=2)
+    assert len(warehouse.jobs()) == 2
+    nights.publish((5,), C, attempt=3)
+    warehouse.ask(f"DELETE FROM $t WHERE date = DATE '{DAY}'")
+    assert nights.table.current(DAY) is None
+
+
+def test_several_files_come_in_at_once(nights: Nights, warehouse: Warehouse) -> None:
+    nights.publish((2,))
+    more = pa.table({"z": pa.array([1], pa.int32())})
+    night = nights.publish((1, 1, 1), B, attempt=2, more=more)
+    assert warehouse.ask("SELECT k, z FROM $t ORDER BY k") == [(0, 1), (1, 1), (2, 1)]
+    (copy,) = warehouse.jobs("copy")
+    assert copy.job_id == bigquery_jobs.job_id(warehouse.table, night.run_id, 0)
+    assert copy.labels["run_id"] == night.run_id
+    assert [table.table_id for table in warehouse.client.list_tables(warehouse.dataset)] == ["scores"]
+    (loaded,) = {job.write_disposition for job in warehouse.jobs()[1:]}
+    assert loaded == "WRITE_APPEND"
+
+
+@pytest.mark.parametrize("answer", ["POST /upload", "GET .*/jobs/highbeam"])
+def test_an_answer_that_is_lost_is_looked_up(nights: Nights, warehouse: Warehouse, answer: str) -> None:
+    warehouse.proxy.lose(answer)
+    nights.publish()
+    assert warehouse.ask("SELECT COUNT(*) FROM $t") == [(3,)]
+    assert len(warehouse.jobs()) == 1
+
+
+def test_lost_answers_lead_to_no_second_copy(nights: Nights, warehouse: Warehouse) -> None:
+    warehouse.proxy.lose("POST /upload", 2)
+    warehouse.proxy.lose("POST /bigquery/v2/projects/demo/jobs")
+    nights.publish((2, 3))
+    assert warehouse.ask("SELECT COUNT(*), COUNT(DISTINCT k) FROM $t") == [(5, 5)]
+    assert (len(warehouse.jobs()), len(warehouse.jobs("copy"))) == (2, 1)
+
+
+def test_a_failed_load_leaves_the_night_as_it_was(nights: Nights, warehouse: Warehouse) -> None:
+    nights.publish((3,))
+    broken = nights.written((2,), B, attempt=2)
+    path = nights.folder / broken.files[0].file
+    whole = path.read_bytes()
+    path.write_bytes(whole[:50] + bytes(len(whole) - 50))
+    with pytest.raises(HighbeamError, match=r"BigQuery job highbeam-.* failed: .*the table is as it was"):
+        nights.table.commit(broken)
+    assert warehouse.ask("SELECT DISTINCT _run_id, COUNT(*) FROM $t GROUP BY 1") == [(f"{DAY}-0001-{A}", 3)]
+    path.write_bytes(whole)
+    nights.table.commit(broken)
+    assert warehouse.ask("SELECT COUNT(*) FROM $t") == [(2,)]
+
+
+def test_a_file_of_another_night_is_refused(nights: Nights, warehouse: Warehouse) -> None:
+    """What the emulator was taught, and BigQuery documents: a decorator must match the rows."""
+    stray = nights.written((2,), date="2026-01-05")
+    with pytest.raises(HighbeamError, match="different partitions"):
+        nights.table.commit(Publication(DAY, f"{DAY}-0001-{A}", 1, stray.files, stray.schema, ("k",)))
+
+
+def test_a_table_may_only_grow(nights: Nights, warehouse: Warehouse) -> None:
+    nights.publish()
+    with pytest.raises(UsageError, match="column y is in the table and no longer in the job"):
+        nights.table.check_schema(SCHEMA.remove(1).append(pa.field("date", pa.string())))
+    changed = SCHEMA.set(1, pa.field("y", pa.string())).append(pa.field("date", pa.string()))
+    with pytest.raises(UsageError, match="column y is float64 in the table and would become string"):
+        nights.table.check_schema(changed)
+    night = nights.written((1,), B, attempt=2)
+    with pytest.raises(Refused, match="publish to another table") as refused:
+        nights.table.commit(Publication(night.date, night.run_id, 2, night.files, changed))
+    assert refused.value.reason == "schema_changed"
+    nights.publish((1,), B, attempt=2, date="2026-01-02", more=pa.table({"z": pa.array([True])}))
+    assert warehouse.ask("SELECT z FROM $t ORDER BY date, k") == [(None,), (None,), (None,), (True,)]
+
+
+def test_what_cannot_be_published_to_is_told_before(warehouse: Warehouse, tmp_path: Path) -> None:
+    nowhere = BigQueryPredictions("demo.nowhere.scores", None, str(tmp_path), "flights")
+    assert nowhere.unusable() == "output.bigquery.table: there is no dataset demo.nowhere; make it first"
+    warehouse.ask("CREATE TABLE $t (k INT64, date DATE)")
+    with pytest.raises(UsageError, match="not partitioned by day of date"):
+        BigQueryPredictions(warehouse.table, None, str(tmp_path), "flights").check_schema(SCHEMA)
+
+
+def test_keys_are_found_by_one_query(nights: Nights, warehouse: Warehouse) -> None:
+    nights.publish((3,), date="2025-12-31", y=0.25)
+    nights.publish((10,))
+    warehouse.proxy.seen.clear()
+    found = nights.table.search(["k"], pa.array([7, 99, 2, 7]), None, False)
+    assert len([seen for seen in warehouse.proxy.seen if seen.startswith("POST")]) == 2  # the nights, and the rows
+    assert found.rows["k"].to_pylist() == [7, 2, 7]
+    assert found.rows["date"].to_pylist() == [DAY] * 3
+    assert found.asked.to_pylist() == [0, 2, 3]
+    both = nights.table.search(["k"], pa.array([2]), None, True).rows
+    assert list(zip(both["date"].to_pylist(), both["y"].to_pylist(), strict=True)) == [("2025-12-31", 0.25), (DAY, 0.5)]
+    with pytest.raises(Unpublished, match="2026-02-02 was never published"):
+        nights.table.search(["k"], pa.array([1]), "2026-02-02", False)
+
+
+def test_composite_keys_are_found_together(nights: Nights) -> None:
+    nights.publish((4,))
+    keys = pa.table({"k": [1, 2, 3], "_model_version": ["7", "8", "7"]})
+    found = nights.table.search(["k", "_model_version"], keys, DAY, False)
+    assert (found.rows["k"].to_pylist(), found.asked.to_pylist()) == ([1, 3], [0, 2])
+
+
+def test_a_job_reads_no_more_than_it_may() -> None:
+    files = [Written(f"{number}.parquet", 1, 1) for number in range(25_000)]
+    assert [len(job) for job in bigquery_jobs.in_jobs(files, remote=True)] == [10_000, 10_000, 5_000]
+    big = [Written(f"{number}.parquet", 6 << 40, 1) for number in range(5)]
+    assert [len(job) for job in bigquery_jobs.in_jobs(big, remote=True)] == [2, 2, 1]
+    assert [len(job) for job in bigquery_jobs.in_jobs(big, remote=False)] == [1] * 5
+
+
+def test_labels_are_what_bigquery_takes() -> None:
+    assert bigquery_jobs.labels({"Job": "Été.2026/" + "x" * 80}) == {"job": "_t__2026_" + "x" * 54}
+
+
+EVERY = {
+    "i": pa.array([1, None], pa.int16()),
+    "f": pa.array([0.1, None], pa.float32()),
+    "b": pa.array([True, None]),
+    "s": pa.array(["é", None]),
+    "raw": pa.array([b"\x00\xff", None]),
+    "d": pa.array([datetime.date(2013, 1, 2), None]),
+    "t": pa.array([datetime.datetime(2013, 1, 2, 3, 4, 5, 6, datetime.timezone.utc), None], pa.timestamp("us", "UTC")),
+    "n": pa.array([Decimal("1.25"), None], pa.decimal128(10, 2)),
+    "m": pa.array([Decimal("1.25"), None], pa.decimal128(38, 20)),
+    "l": pa.array([[1.5, 2.5], []], pa.list_(pa.float32())),
+    "best": pa.array(
+        [[{"label": "a", "score": 0.5}], []], pa.list_(pa.struct({"label": pa.string(), "score": pa.float32()}))
+    ),
+}
+
+
+def test_every_type_comes_back_as_it_went_in(nights: Nights, warehouse: Warehouse) -> None:
+    every = pa.table(EVERY)
+    nights.publish((2,), more=every)
+    found = nights.table.search(["k"], pa.array([0, 1]), None, False).rows.select(every.schema.names)
+    assert found.to_pylist() == every.to_pylist()
+    types = {field.name: (field.field_type, field.mode) for field in warehouse.client.get_table(warehouse.table).schema}
+    assert (types["n"][0], types["m"][0]) == ("NUMERIC", "BIGNUMERIC")
+    assert (types["l"], types["best"]) == (("FLOAT", "REPEATED"), ("RECORD", "REPEATED"))
+    again = nights.written((2,), B, attempt=2, more=every)
+    nights.table.check_schema(again.schema)
+    with pytest.raises(UsageError, match="column ll: BigQuery has no list of lists"):
+        nights.table.check_schema(again.schema.append(pa.field("ll", pa.list_(pa.list_(pa.int64())))))
+
+
+def test_rejects_of_the_newest_run_stand_beside_the_table(nights: Nights, warehouse: Warehouse) -> None:
+    def rejects(run_id: str, n: int) -> list[pa.RecordBatch]:
+        columns = {"file": "a.csv", "stage": "read", "reason": "bad", "message": "no", "date": DAY, "run_id": run_id}
+        rows = [{**columns, "offset": k, "length": 1, "key": None, "raw": b"x", "truncated": False} for k in range(n)]
+        return [pa.RecordBatch.from_pylist(rows, rejects_table.SCHEMA)]
+
+    first, second = f"{DAY}-0001-{A}", f"{DAY}-0001-{B}"
+    nights.table.reject(DAY, first, lambda: rejects(first, 0))
+    assert list(warehouse.client.list_tables(warehouse.dataset)) == []
+    held = "SELECT run_id, COUNT(*) FROM $t GROUP BY 1".replace("$t", f"`{warehouse.table}_rejected`")
+    for run_id, n in [(first, 3), (first, 3), (second, 2), (first, 3)]:
+        nights.table.reject(DAY, run_id, lambda run_id=run_id, n=n: rejects(run_id, n))
+        assert warehouse.ask(held) == [(run_id, n)]
+    assert len(warehouse.jobs()) == 3
+    nights.table.reject(DAY, second, lambda: rejects(second, 0))
+    assert warehouse.ask(held) == []
+    assert nights.table.current(DAY) is None

@@ -57,7 +57,12 @@ EXTRAS = {
         "build>=1.3,<2",  # wheel and sdist
         "obstore>=0.8,<0.13",  # as in the extra `stores`
         "moto[server,s3]>=5.1,<6",  # an S3 server for tests
+        "apache-beam[gcp]>=2.75,<2.78",  # descriptions of Dataflow jobs
         "setuptools>=77",  # links the working copy again without a download
+    ],
+    "gcp": [
+        "apache-beam[gcp]>=2.75,<2.78",  # the Dataflow runner
+        "obstore>=0.8,<0.13",  # gs://
     ],
     "stores": [
         "obstore>=0.8,<0.13",  # s3:// and gs://

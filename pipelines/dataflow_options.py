@@ -32,6 +32,11 @@ def default_flags(read: Mapping[str, Any]) -> list[str]:
     return flags
 
 
+def in_template(options: PipelineOptions) -> bool:
+    """Whether a template's launcher calls: the job is written for it to submit, and nobody here can wait for it."""
+    return bool(options.get_all_options()["template_location"])
+
+
 def cores(machine_type: str) -> int:
     """How many cores a machine type has, as its name tells: `n1-standard-8`, `custom-8-16384`; or 4."""
     parts = machine_type.split("-")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
@@ -85,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..schemas.job_file import load_job
     from .run import run
 
-    ours, beam_flags = _parser().parse_known_args(argv)
+    ours, beam_flags = arguments().parse_known_args(argv)
     try:
         job = load_job(ours.job, ours.set)
         manifest = run(job, ours.date, force=ours.force, detach=ours.detach, beam_flags=beam_flags)
@@ -96,14 +97,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     return manifest.exit_code
 
 
-def _parser() -> argparse.ArgumentParser:
+def arguments() -> argparse.ArgumentParser:
+    """Our own flags; what a Flex Template declares as its parameters too."""
     parser = argparse.ArgumentParser(prog="python -m highbeam.pipelines.predict", allow_abbrev=False)
     parser.add_argument("--job", required=True, help="job.yaml, or the folder it lies in")
     parser.add_argument("--date", required=True, help="YYYY-MM-DD, today or yesterday")
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE, overrides a value of the job")
-    parser.add_argument("--force", action="store_true", help="publish again what is published already")
-    parser.add_argument("--detach", action="store_true", help="submit and return")
+    parser.add_argument("--force", help="publish again what is published already", **_SWITCH)
+    parser.add_argument("--detach", help="submit and return", **_SWITCH)
     return parser
+
+
+def _truth(text: str) -> bool:
+    """Reads a switch as launchers of templates write it: `--force=true`."""
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"write true or false, found {text}")
+    return text.lower() == "true"
+
+
+_SWITCH: dict[str, Any] = {"nargs": "?", "const": True, "default": False, "type": _truth, "metavar": "true|false"}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .. import storage
 from ..schemas.job import Job
-from ..schemas.layout import layout
+from ..schemas.layout import SUBMITTED, layout
 from ..schemas.manifest import NOTHING_RECOVERED, Manifest
 from ..transforms.tables.choose import table_of
 
@@ -26,8 +26,10 @@ class RanOnce:
 
 
 def runs(job: Job) -> list[RanOnce]:
-    """Every launch of a job, oldest first; those that published nothing too."""
-    manifests = list(manifests_of(job))
+    """Every launch of a job, oldest first; those that published nothing, and those not heard of again, too."""
+    ended = list(manifests_of(job))
+    heard_of = {manifest.launch for manifest in ended}
+    manifests = ended + [manifest for manifest in _submitted(job) if manifest.launch not in heard_of]
     table = table_of(job)
     now = {date: current.run_id for date in {m.date for m in manifests} if (current := table.current(date))}
     launches = [RanOnce(m, m.status == "published" and now.get(m.date) == m.run_id) for m in manifests]
@@ -38,6 +40,12 @@ def manifests_of(job: Job, date: str | None = None) -> Iterator[Manifest]:
     """The manifests of a date, or of all, in no order that matters."""
     pattern = storage.join(storage.escape(layout(job).runs(date)), "*.json" if date else "*/*.json")
     for info in storage.find(pattern):
+        yield Manifest.from_json(storage.read(info.path))
+
+
+def _submitted(job: Job) -> Iterator[Manifest]:
+    """The launches that nobody waited for, as they were submitted."""
+    for info in storage.find(storage.join(storage.escape(layout(job).runs()), f"*/*{SUBMITTED}")):
         yield Manifest.from_json(storage.read(info.path))
 
 

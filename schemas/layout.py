@@ -11,6 +11,7 @@ from .. import storage
 from .job import Job
 
 ARCHIVE = ".zip"
+SUBMITTED = ".submitted"
 _DATE = re.compile(r"\{date(?::([^}]*))?\}")
 
 
@@ -83,6 +84,10 @@ class Layout:
     def manifest(self, date: str, attempt: int, score_id: str, launch: str) -> str:
         """The manifest of one launch."""
         return os.path.join(self.runs(date), f"{attempt:04d}-{score_id}-{launch}.json")
+
+    def submission(self, date: str, attempt: int, score_id: str, launch: str) -> str:
+        """What is known of a launch that nobody waited for, until its manifest is written."""
+        return self.manifest(date, attempt, score_id, launch).removesuffix(".json") + SUBMITTED
 
     def kept_plan(self, date: str, run_id: str) -> str:
         """The plan of a run that turned rows away, kept for their replay."""

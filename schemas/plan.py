@@ -78,6 +78,11 @@ class Plan:
         """Where this launch's manifest lies."""
         return self.layout.manifest(self.date, self.attempt, self.score_id, self.launch)
 
+    @property
+    def submission(self) -> str:
+        """Where this launch is noted if nobody waits for it."""
+        return self.layout.submission(self.date, self.attempt, self.score_id, self.launch)
+
     def staged(self, number: int) -> str:
         """Where the staged object of a split lies."""
         return self.layout.staged(self.score_id, self.splits[number].id)

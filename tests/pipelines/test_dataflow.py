@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import socket
+import subprocess
+import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -15,14 +18,18 @@ from typing import Any
 
 import pytest
 
+from highbeam import storage
 from highbeam.cli import main
 from highbeam.models.scoring import Scoring
-from highbeam.pipelines import dataflow_preflight
+from highbeam.pipelines import dataflow_preflight, flex_template
 from highbeam.pipelines.beam_options import pipeline_options
 from highbeam.pipelines.dataflow import describe
 from highbeam.pipelines.dataflow_options import cores, named
 from highbeam.pipelines.planning import make_plan
-from highbeam.schemas.errors import JobError
+from highbeam.pipelines.predict import arguments
+from highbeam.pipelines.run import launch
+from highbeam.pipelines.runs import runs
+from highbeam.schemas.errors import HighbeamError, JobError
 from highbeam.schemas.job import Job
 from highbeam.schemas.job_file import parse_job
 from highbeam.schemas.plan import Plan
@@ -208,3 +215,51 @@ def test_a_description_needs_dataflow_and_a_date(tmp_path: Path, capsys: pytest.
     said = capsys.readouterr().err
     for what in ("give --date too", "the runner is FnApiRunner", "with --job-description alone"):
         assert what in said
+
+
+def test_a_template_declares_the_flags_of_its_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = flex_template.metadata()["parameters"]
+    ours = {flag.dest: flag.required for flag in arguments()._actions if flag.dest != "help"}
+    found = {parameter["name"]: not parameter["isOptional"] for parameter in declared}
+    assert ours.items() <= found.items()
+    dataflow_preflight.check_settings(gs_job(), pipeline_options({}, [f"--{k}={v}" for k, v in CLOUD.items()]))
+    for name in found.keys() - ours.keys():
+        pipeline_options({}, [f"--{name}={'1' if name.startswith('number') else 'x-y-1'}"])  # Beam knows it
+    assert all(re.compile(form) for parameter in declared for form in parameter.get("regexes", ()))
+    # a launcher passes all that it has as --name=value
+    read = arguments().parse_args(["--job=/job", "--date=today", "--set=model.version=3", "--force=true"])
+    assert (read.force, read.detach, read.set) == (True, False, ["model.version=3"])
+    with pytest.raises(SystemExit):
+        arguments().parse_args(["--job=/job", "--date=today", "--force=maybe"])
+
+
+def test_the_main_file_of_a_template_runs_as_a_script(tmp_path: Path) -> None:
+    """As the launcher starts it: by its path, from another folder, with Beam's flags among the parameters."""
+    make_job(tmp_path, model=False)
+    command = [sys.executable, str(Path(flex_template.__file__))]
+    flags = [f"--job={tmp_path}", f"--date={DAY}", "--runner=DataflowRunner", "--template_location=gs://b/launch/job"]
+    done = subprocess.run([*command, *flags], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "temp_location is missing" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_launch_that_nobody_waits_for_is_known_to_runs(tmp_path: Path) -> None:
+    job = make_job(tmp_path)
+    write_night(tmp_path, csv_lines(range(5)))
+    plan, scoring = make_plan(job, DAY)
+    options = pipeline_options({})
+    assert launch(plan, scoring, options, True, None).status == "submitted"  # FnApiRunner runs it all the same
+    assert [ran.manifest.status for ran in runs(job)] == ["published"]
+    storage.remove(plan.manifest)
+    assert [(ran.manifest.status, ran.manifest.launch) for ran in runs(job)] == [("submitted", plan.launch)]
+
+
+def test_a_job_that_nobody_waits_for_refuses_by_itself(tmp_path: Path) -> None:
+    job = make_job(tmp_path, JOB + "rejects: {max_fraction: 0}\n")
+    write_night(tmp_path, [*csv_lines(range(5)), "6,q,1"])
+    plan, scoring = make_plan(job, DAY)
+    with pytest.raises(HighbeamError, match="of 6"):  # the job itself ends red
+        launch(plan, scoring, pipeline_options({}), True, None)
+    ((status, reason),) = [(ran.manifest.status, ran.manifest.reason) for ran in runs(job)]
+    assert (status, reason) == ("refused", "over_budget")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -83,6 +84,9 @@ def _image(given: dict[str, Any]) -> Iterator[str]:
             "beam: the workers would lack Highbeam; name their image, --sdk_container_image=REGISTRY/highbeam:TAG, "
             "or from a checkout of Highbeam --setup_file=./setup.py"
         )
+    setup = given["setup_file"]
+    if setup and not (os.path.isfile(setup) and os.path.dirname(setup) and setup.endswith(("/setup.py", ".toml"))):
+        yield f"beam: setup_file: {setup} is no file of a checkout; write its path, such as ./setup.py"
     if image and not _IMAGE.fullmatch(image):
         yield (
             f"beam: sdk_container_image: {image!r} is no image of a registry; "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -110,6 +111,22 @@ def test_the_job_is_the_expected_one(planned: tuple[Plan, Scoring], kind: str, m
     assert found == json.loads((EXPECTED / f"dataflow_{kind}.json").read_text())
 
 
+def test_a_checkout_instead_of_an_image(planned: tuple[Plan, Scoring], tmp_path: Path) -> None:
+    """The workers get Highbeam as a source distribution, and install it over Beam's own image."""
+    root = EXPECTED.parents[2]
+    left_out = shutil.ignore_patterns(".*", "build", "dist", "work", "tests", "docs", "__pycache__", "*.egg-info")
+    shutil.copytree(root, tmp_path / "checkout", ignore=left_out)
+    given = {**CLOUD, "sdk_container_image": None, "setup_file": str(tmp_path / "checkout" / "setup.py")}
+    dataflow_preflight.check_settings(gs_job(), pipeline_options(given))
+    plan, scoring = planned
+    found = describe(plan, scoring, named(pipeline_options(given), plan))
+    (environment,) = found["environments"].values()
+    assert environment["artifacts"] == ["workflow.tar.gz"]
+    assert f"_sdk:{version('apache-beam')}" in environment["image"]
+    (package,) = found["job"]["environment"]["workerPools"][0]["packages"]
+    assert package["name"] == "workflow.tar.gz"
+
+
 def test_cores_of_a_machine_type() -> None:
     types = {"n1-standard-8": 8, "a2-highgpu-1g": 4, "n2-custom-6-3072": 6, "custom-2-8192": 2, "": 4, "e2-medium": 4}
     assert {name: cores(name) for name in types} == types
@@ -149,6 +166,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"sdk_container_image": None}, "the workers would lack Highbeam"),
     ({"sdk_container_image": "Highbeam:latest"}, "'Highbeam:latest' is no image"),
     ({"sdk_container_image": "gcr.io/p/highbeam"}, "has no tag"),
+    ({"setup_file": "setup.py"}, "setup_file: setup.py is no file of a checkout"),
     ({"num_workers": 5, "max_num_workers": 2}, "num_workers 5 is above max_num_workers 2"),
     ({"subnetwork": "batch"}, "write regions/REGION/subnetworks/NAME"),
     ({"subnetwork": "regions/us-east1/subnetworks/b"}, "is not in the region europe-west4"),
@@ -178,7 +196,7 @@ def test_sound_settings_pass(kind: str) -> None:
     dataflow_preflight.check_settings(gs_job(), pipeline_options(CLOUD | KINDS[kind]))
 
 
-def test_everything_is_told_at_once_and_nothing_launched(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_everything_is_told_at_once_and_nothing_launched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_job(tmp_path)
     write_night(tmp_path, csv_lines(range(5)))
     before = time.monotonic()
@@ -207,7 +225,7 @@ def _emulated(port: int) -> dict[str, Any]:
     return {"gcs_base_url": url, "disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
 
 
-def test_a_description_needs_dataflow_and_a_date(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_description_needs_dataflow_and_a_date(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_job(tmp_path, model=False)
     assert main(["check", str(tmp_path), "--job-description"]) == 2
     assert main(["check", str(tmp_path), "--job-description", "--date", DAY]) == 2

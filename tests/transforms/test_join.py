@@ -21,7 +21,7 @@ from highbeam.schemas.contract import Column, Contract
 from highbeam.schemas.errors import InputChanged, JobError, Refused, UsageError
 from highbeam.schemas.job import Job
 from highbeam.schemas.job_file import parse_job
-from highbeam.schemas.join import Side, side_of
+from highbeam.schemas.join import Join, Side, side_of
 from highbeam.schemas.plan import score_id
 from highbeam.schemas.split import Split
 from highbeam.transforms import join_cache, join_plan
@@ -283,8 +283,7 @@ KEYS = st.tuples(st.text(max_size=4, alphabet="a\0bÿ"), st.integers(-3, 3))
 @given(st.lists(st.one_of(KEYS, st.just((None, 0))), unique=True), st.lists(st.one_of(KEYS, st.just((None, 1)))))
 def test_lookups_are_those_of_a_dict(known: list[Any], asked: list[Any]) -> None:
     columns = {"a": Column(type="string", nullable=True), "b": Column(type="int16")}
-    job = {"csv": {"path": "x.csv"}, "by": ["a", "b"], "columns": {"v": "int64"}}
-    side = side_of("s", Job.model_fields["join"].annotation.__args__[1].model_validate(job), columns)
+    side = side_of("s", side_join("a", "b"), columns)
     names, values = [k[0] for k in known], [k[1] for k in known]
     table = [pa.array(names, pa.string()), pa.array(values, pa.int16()), pa.array(range(len(known)), pa.int64())]
     loaded = Loaded.of(side, sorted_by_hash(pa.table(table, ["a", "b", "v"]), side))
@@ -302,7 +301,7 @@ def test_keys_with_equal_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) 
         return np.zeros(len(columns[0]), np.uint64) if seed == 0 else hashes(columns, seed)
 
     monkeypatch.setattr("highbeam.transforms.join_lookup.hashes", poor)
-    side = Side("s", side_join(), {"a": Column(type="string")}, ())
+    side = Side("s", side_join("a"), {"a": Column(type="string")}, ())
     table = pa.table({"a": ["x", "y", "z"], "v": [1, 2, 3]})
     loaded = Loaded.of(side, sorted_by_hash(table, side))
     places = loaded.places(pa.RecordBatch.from_arrays([pa.array(["z", "w", "x"])], ["a"]))
@@ -312,10 +311,19 @@ def test_keys_with_equal_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) 
         sorted_by_hash(pa.table({"a": ["x", "y", "x"], "v": [1, 2, 3]}), side)
 
 
-def side_join() -> Any:
-    from highbeam.schemas.join import Join
+def test_lookups_in_a_larger_table() -> None:
+    known = np.random.default_rng(0).choice(60_000, 20_000, replace=False)
+    side = side_of("s", side_join("a"), {"a": Column(type="int32")})
+    table = pa.table({"a": pa.array(known, pa.int32()), "v": pa.array(known * 3)})
+    loaded = Loaded.of(side, sorted_by_hash(table, side))
+    asked = pa.RecordBatch.from_arrays([pa.array(range(-5, 60_005), pa.int32())], ["a"])
+    found = loaded.values("v", loaded.places(asked)).to_pylist()
+    held = set(known.tolist())
+    assert found == [3 * a if a in held else None for a in range(-5, 60_005)]
 
-    return Join.model_validate({"csv": {"path": "x.csv"}, "by": "a", "columns": {"v": "int64"}})
+
+def side_join(*by: str) -> Join:
+    return Join.model_validate({"csv": {"path": "x.csv"}, "by": list(by), "columns": {"v": "int64"}})
 
 
 def test_contract_without_columns() -> None:

@@ -56,7 +56,7 @@ def check_buckets(job: Job, options: PipelineOptions) -> None:
     if given["runner"] != RUNNER:
         return
     wanted = {f"beam: {name}": given[name] for name in ("temp_location", "staging_location") if given[name]}
-    wanted |= {name: place for name, place in places(job).items() if name in ("state", "output.delta.path")}
+    wanted |= dict([("state", layout(job).state), *_written(job)])
     problems = [f"{name}: {problem}" for name, problem in _asked(wanted).items() if problem]
     if problems:
         raise JobError(problems)
@@ -133,19 +133,26 @@ def _accelerator(given: dict[str, Any]) -> Iterator[str]:
             yield f"beam: accelerator {value!r}: a TPU needs its own machine_type, for example ct5lp-hightpu-1t"
 
 
-def places(job: Job) -> dict[str, str]:
-    """Every place that workers read or write, by the key of job.yaml that names it."""
-    found = {f"source.{job.source.format}.path": path for path in job.source.files.path}
-    found |= {"model.path": job.model.path, "state": layout(job).state}
-    if job.output.delta:
-        found["output.delta.path"] = job.output.delta.path
+def places(job: Job) -> list[tuple[str, str]]:
+    """Every place that workers read or write, each with the key of job.yaml that names it."""
+    found = [(f"source.{job.source.format}.path", path) for path in getattr(job.source.files, "path", ())]
+    found += [(f"join.{name}", path) for name, join in job.join.items() for path in join.paths]
+    found += [("model.path", job.model.path), ("state", layout(job).state)]
     if job.transform and job.transform.path:
-        found["transform.path"] = job.transform.path
-    return {name: resolve(job.folder, place) for name, place in found.items()}
+        found.append(("transform.path", job.transform.path))
+    return [(name, resolve(job.folder, place)) for name, place in found + _written(job)]
+
+
+def _written(job: Job) -> list[tuple[str, str]]:
+    """The table's own place; rows for BigQuery are loaded from files in a bucket."""
+    if job.output.delta:
+        return [("output.delta.path", job.output.delta.path)]
+    staging = job.output.bigquery and job.output.bigquery.staging
+    return [("output.bigquery.staging", staging)] if staging else []
 
 
 def _places(job: Job) -> Iterator[str]:
-    for name, place in places(job).items():
+    for name, place in places(job):
         if not is_url(place):
             yield f"{name}: {place} lies on this machine, where no worker of Dataflow can see it; write gs://…"
 

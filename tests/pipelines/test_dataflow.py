@@ -12,7 +12,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,50 +29,14 @@ from highbeam.pipelines.planning import make_plan
 from highbeam.pipelines.predict import arguments
 from highbeam.pipelines.run import launch
 from highbeam.pipelines.runs import runs
-from highbeam.schemas.errors import HighbeamError, JobError
-from highbeam.schemas.job import Job
+from highbeam.schemas.errors import HighbeamError
 from highbeam.schemas.job_file import parse_job
-from highbeam.schemas.plan import Plan
+from highbeam.schemas.plan import Plan, load_plan
 
+from tests.support.dataflow import CLOUD, KINDS, gs_job
 from tests.support.jobs import DAY, JOB, csv_lines, make_job, write_night
 
 EXPECTED = Path(__file__).parent / "expected"
-CLOUD: dict[str, Any] = {
-    "runner": "DataflowRunner",
-    "project": "flights-prod",
-    "region": "europe-west4",
-    "temp_location": "gs://flights-prod-tmp/highbeam",
-    "sdk_container_image": "europe-docker.pkg.dev/flights-prod/images/highbeam:0.1",
-}
-KINDS: dict[str, dict[str, Any]] = {
-    "cpu": {
-        "staging_location": "gs://flights-prod-staging/highbeam",
-        "machine_type": "n2-standard-8",
-        "disk_size_gb": 50,
-        "num_workers": 2,
-        "max_num_workers": 20,
-        "autoscaling_algorithm": "THROUGHPUT_BASED",
-        "labels": ["team=ops"],
-        "service_account_email": "scorer@flights-prod.iam.gserviceaccount.com",
-        "subnetwork": "regions/europe-west4/subnetworks/batch",
-        "network": "prod",
-        "no_use_public_ips": True,
-    },
-    "gpu": {
-        "machine_type": "g2-standard-4",
-        "disk_size_gb": 50,
-        "max_num_workers": 4,
-        "dataflow_service_options": ["worker_accelerator=type:nvidia-l4;count:1;install-nvidia-driver"],
-        "number_of_worker_harness_threads": 2,
-    },
-    "tpu": {
-        "machine_type": "ct5lp-hightpu-1t",
-        "max_num_workers": 1,
-        "resource_hints": ["accelerator=type:tpu-v5-lite-podslice;topology:1x1", "min_ram=32GB"],
-        "experiments": ["use_multiple_sdk_containers"],
-        "labels": ["highbeam-job=renamed"],
-    },
-}
 
 
 @pytest.fixture(scope="module")
@@ -149,82 +112,6 @@ def test_a_name_fits_dataflow(planned: tuple[Plan, Scoring]) -> None:
     ]
 
 
-GS_JOB = (
-    JOB.replace('"data/', '"gs://bucket-of-flights/data/')
-    .replace("path: models", "path: gs://bucket-of-flights/models")
-    .replace("path: table", "path: gs://bucket-of-flights/table")
-)
-GPU = "worker_accelerator=type:nvidia-l4;count:1"
-WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"project": None}, "project is missing"),
-    ({"project": "My Project"}, "'My Project' is no project"),
-    ({"region": None}, "region is missing"),
-    ({"region": "europe-west4-a"}, "'europe-west4-a' is no region"),
-    ({"temp_location": None}, "temp_location is missing"),
-    ({"temp_location": "/tmp/here"}, "temp_location: /tmp/here is not gs://"),
-    ({"staging_location": "s3://bucket/x"}, "staging_location: s3://bucket/x is not gs://"),
-    ({"sdk_container_image": None}, "the workers would lack Highbeam"),
-    ({"sdk_container_image": "Highbeam:latest"}, "'Highbeam:latest' is no image"),
-    ({"sdk_container_image": "gcr.io/p/highbeam"}, "has no tag"),
-    ({"setup_file": "setup.py"}, "setup_file: setup.py is no file of a checkout"),
-    ({"num_workers": 5, "max_num_workers": 2}, "num_workers 5 is above max_num_workers 2"),
-    ({"subnetwork": "batch"}, "write regions/REGION/subnetworks/NAME"),
-    ({"subnetwork": "regions/us-east1/subnetworks/b"}, "is not in the region europe-west4"),
-    ({"service_account_email": "scorer"}, "scorer is no address"),
-    ({"labels": ["Team=Ops"]}, "labels: 'Team=Ops'"),
-    ({"dataflow_service_options": [GPU]}, "workers come without a driver"),
-    ({"dataflow_service_options": ["worker_accelerator=nvidia-l4"]}, "write type:nvidia-l4;count:1"),
-    ({"resource_hints": ["accelerator=type:tpu-v5-lite-podslice;topology:1x1"]}, "a TPU needs its own machine_type"),
-    (KINDS["gpu"] | {"resource_hints": ["accelerator=type:nvidia-l4;count:1;install-nvidia-driver"]}, "leave one out"),
-]
-
-
-def gs_job() -> Job:
-    return parse_job(GS_JOB, "job.yaml")
-
-
-@pytest.mark.parametrize(("options", "message"), WRONG)
-def test_a_setting_that_cannot_work_is_named(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(JobError) as found:
-        dataflow_preflight.check_settings(gs_job(), pipeline_options(CLOUD | options))
-    assert len(found.value.problems) == 1
-    assert message in str(found.value)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_sound_settings_pass(kind: str) -> None:
-    dataflow_preflight.check_settings(gs_job(), pipeline_options(CLOUD | KINDS[kind]))
-
-
-def test_everything_is_told_at_once_and_nothing_launched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make_job(tmp_path)
-    write_night(tmp_path, csv_lines(range(5)))
-    before = time.monotonic()
-    assert main(["run", str(tmp_path), "--date", DAY, "--detach", "--", "--runner=DataflowRunner"]) == 2
-    assert time.monotonic() - before < 30
-    said = capsys.readouterr().err
-    for what in ("project is", "region is", "temp_location is", "lack Highbeam"):
-        assert what in said
-    for key in ("source.csv.path", "model.path", "state", "output.delta.path"):
-        assert f"{key}: {tmp_path}" in said
-    assert not (tmp_path / "table").exists()
-
-
-def test_buckets_that_do_not_answer_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes calls and never says a word
-        monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT_KEY", json.dumps(_emulated(silent.getsockname()[1])))
-        monkeypatch.setattr(dataflow_preflight, "PATIENCE", 0.5)
-        before = time.monotonic()
-        with pytest.raises(JobError, match=r"(?s)temp_location: gs://.*no answer in 0.5 s.*state: gs://.*no answer"):
-            dataflow_preflight.check_buckets(gs_job(), pipeline_options(CLOUD))
-        assert time.monotonic() - before < 5
-
-
-def _emulated(port: int) -> dict[str, Any]:
-    url = f"http://127.0.0.1:{port}"
-    return {"gcs_base_url": url, "disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
-
-
 def test_a_description_needs_dataflow_and_a_date(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_job(tmp_path, model=False)
     assert main(["check", str(tmp_path), "--job-description"]) == 2
@@ -271,6 +158,18 @@ def test_a_launch_that_nobody_waits_for_is_known_to_runs(tmp_path: Path) -> None
     assert [ran.manifest.status for ran in runs(job)] == ["published"]
     storage.remove(plan.manifest)
     assert [(ran.manifest.status, ran.manifest.launch) for ran in runs(job)] == [("submitted", plan.launch)]
+
+
+def test_a_launch_on_dataflow_returns_at_once(tmp_path: Path) -> None:
+    """All of a launch but the call of the service, which Beam leaves out of its own dry runs."""
+    job = make_job(tmp_path)
+    write_night(tmp_path, csv_lines(range(5)))
+    plan, scoring = make_plan(job, DAY)
+    manifest = launch(plan, scoring, pipeline_options(CLOUD, ["--dry_run=True"]), True, None)
+    assert (manifest.status, manifest.exit_code) == ("submitted", 0)
+    assert manifest.message == f"job doubling-{DAY}-{plan.score_id[:8]}"
+    assert load_plan(plan.path).score_id == plan.score_id
+    assert [ran.manifest.status for ran in runs(job)] == ["submitted"]
 
 
 def test_a_job_that_nobody_waits_for_refuses_by_itself(tmp_path: Path) -> None:

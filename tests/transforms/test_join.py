@@ -16,6 +16,7 @@ from deltalake import write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from highbeam import storage
 from highbeam.schemas.batch import OFFSET, Batch
 from highbeam.schemas.contract import Column, Contract
 from highbeam.schemas.errors import InputChanged, JobError, Refused, UsageError
@@ -132,6 +133,19 @@ def test_a_delta_table_at_the_version_that_was_planned(tmp_path: Path) -> None:
     assert found.rows["seats"].to_pylist() == [180, 50]
     assert found.rows["kind"].to_pylist() == ["prop", "jet"]
     assert plan_sides(job, [])[0].digest != sides[0].digest
+
+
+def test_tables_in_a_bucket(tmp_path: Path, bucket: str) -> None:
+    storage.put(f"{bucket}/join/planes.csv", planes(tmp_path).read_bytes())
+    table = pa.table({"station": ["JFK", "EWR"], "temp": [1.5, 2.5]})
+    plain = {"allow_http": "true", "conditional_put": "etag"}
+    write_deltalake(f"{bucket}/join/weather", table, storage_options=plain)
+    where = f"delta: {{path: '{bucket}/join/weather'}}"
+    weather = f"  weather: {{{where}, by: {{origin: station}}, columns: {{temp: float32}}}}"
+    job = job_of(tmp_path, PLANES.replace("planes.csv", f"'{bucket}/join/planes.csv'"), weather)
+    found = joined(job, rows_of(job, tailnum=["N2", "N1"], origin=["EWR", "JFK"]))
+    assert found.rows["seats"].to_pylist() == [180, 50]
+    assert found.rows["temp"].to_pylist() == [2.5, 1.5]
 
 
 def test_a_table_without_rows_matches_nothing(tmp_path: Path) -> None:

@@ -19,9 +19,10 @@ from .portable import PORTABLE, SECONDS, check_portable
 LOCAL = "FnApiRunner"
 _OURS = ("save_main_session",)
 # Options that Flink's job server takes, and Beam's Python does not know before it asks one.
-_OF_JOB_SERVERS = {"parallelism", "max_parallelism", "number_of_execution_retries", "execution_retry_delay"}
-# Between two stages a worker may have nothing to do for a moment; if it ended, TensorFlow would be started again.
-_KEEP_WORKERS_MS = 10_000
+_OF_JOB_SERVERS = {"parallelism", "max_parallelism"}
+# Between two stages a worker may have nothing to do for a moment; if it ended, TensorFlow would be started again. A
+# dead worker is kept as long, though: a job must not be restarted sooner, or it meets that one each time.
+_KEEP_WORKERS_MS = 2_000
 
 
 def pipeline_options(options: Mapping[str, Any], flags: Sequence[str] = ()) -> PipelineOptions:

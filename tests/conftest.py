@@ -6,7 +6,9 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-from tests.support.s3 import bucket, s3_server  # noqa: F401 - fixtures for every test
+from tests.support.flink import flink_cluster, flink_local  # noqa: F401 - fixtures for every test
+from tests.support.s3 import bucket, s3_server  # noqa: F401
+from tests.support.spark import spark_local  # noqa: F401
 
 # Before anything imports TensorFlow: its start-up chatter drowns what a failing test has to say.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

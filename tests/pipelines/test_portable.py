@@ -68,7 +68,7 @@ def test_what_can_be_detached(options: dict[str, object]) -> None:
 
 def test_workers_of_a_cluster_are_kept_between_stages() -> None:
     external = {"runner": "FlinkRunner", "environment_type": "EXTERNAL"}
-    for flags, kept in (([], "10000"), (["--environment_cache_millis=7"], "7")):
+    for flags, kept in (([], "2000"), (["--environment_cache_millis=7"], "7")):
         assert str(pipeline_options(external, flags).get_all_options()["environment_cache_millis"]) == kept
 
 

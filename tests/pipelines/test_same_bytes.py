@@ -18,9 +18,9 @@ from deltalake import DeltaTable
 import highbeam
 from highbeam.schemas.layout import layout
 
-from tests.support.flink import Cluster, flink_cluster, flink_local, needs_flink  # noqa: F401 - fixtures among them
+from tests.support.flink import Cluster, needs_flink
 from tests.support.jobs import DAY, csv_lines, make_job, save_model, shuffled, write_night
-from tests.support.spark import needs_spark, spark_local  # noqa: F401 - a fixture among them
+from tests.support.spark import needs_spark
 
 N = 60_000
 BAD = 60

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import namespaces
 from tests.support.processes import Process, free_port, listening, wait_for
 
 JARS = os.environ.get("HIGHBEAM_FLINK", "")
@@ -40,22 +41,42 @@ _JVM = [
 ]
 _JVM += [f"--add-opens=java.base/{'.'.join(package.split('.'))}=ALL-UNNAMED" for package in _OPENS]
 
+_SIZES: dict[str, object] = {
+    "taskmanager.memory.framework.heap.size": "128m",
+    "taskmanager.memory.framework.off-heap.size": "64m",
+    "taskmanager.memory.jvm-metaspace.size": "256m",
+    "taskmanager.memory.jvm-overhead.min": "64m",
+    "taskmanager.memory.jvm-overhead.max": "64m",
+    "taskmanager.memory.task.heap.size": "512m",
+    "taskmanager.memory.task.off-heap.size": "64m",
+    "taskmanager.memory.managed.size": "64m",
+    "taskmanager.memory.network.min": "64m",
+    "taskmanager.memory.network.max": "64m",
+    "taskmanager.network.sort-shuffle.min-buffers": 64,
+    "heartbeat.interval": 1000,
+    "heartbeat.timeout": 5000,
+}
+
 
 def jvm(main: str, *arguments: str, memory: str = "512m") -> list[str]:
     """The command that runs a class of Flink or Beam."""
     return [*_JVM, f"-Xmx{memory}", "-cp", f"{JARS}/*", main, *arguments]
 
 
-def worker_pool(folder: Path, port: int, name: str = "pool") -> Process:
-    """Starts what starts Python workers when a TaskManager asks for them."""
+def worker_pool(folder: Path, port: int, name: str = "pool", where: str = "", host: str = "127.0.0.1") -> Process:
+    """Starts what starts Python workers when a TaskManager asks for them; in a network namespace, if one is named."""
     boot = folder / f"{name}-boot"
     boot.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE / "flink_worker.py"}" "$@"\n')
     boot.chmod(0o755)
     module = "apache_beam.runners.worker.worker_pool_main"
     command = [sys.executable, "-m", module, f"--service_port={port}", f"--container_executable={boot}"]
-    process = Process(name, command, folder)
-    wait_for(lambda: listening(port), process)
+    process = Process(name, _inside(where, command), folder)
+    wait_for(lambda: listening(port, host), process)
     return process
+
+
+def _inside(where: str, command: list[str]) -> list[str]:
+    return ["ip", "netns", "exec", where, *command] if where else command
 
 
 def job_server(folder: Path, master: str) -> tuple[Process, str]:
@@ -77,69 +98,86 @@ class Cluster:
       folder: configuration and logs.
       rest: Flink's REST port.
       pool_port: where the TaskManager finds its workers.
+      slots: of the TaskManager.
+      retries: how often a job that failed starts afresh.
+      machines: addresses of network namespaces by name, each to hold a TaskManager and its pool; without any, all
+        listen on localhost, and there is one of each.
       endpoint: of the job server.
     """
 
     folder: Path
     rest: int = field(default_factory=free_port)
     pool_port: int = field(default_factory=free_port)
+    slots: int = SLOTS
+    retries: int = 0
+    machines: Mapping[str, str] = field(default_factory=dict)
     endpoint: str = ""
     processes: dict[str, Process] = field(default_factory=dict)
+    rpc: int = 0
+
+    @property
+    def host(self) -> str:
+        """Where JobManager and job server are found."""
+        return namespaces.HERE if self.machines else "localhost"
 
     def start(self) -> None:
-        """Starts all four, and waits until they stand."""
-        self.configure()
+        """Starts all parts, and waits until they stand."""
+        self.rpc = free_port()
         self.start_manager()
-        self.start_task_manager()
-        self.start_pool()
-        self.processes["job-server"], self.endpoint = job_server(self.folder, f"localhost:{self.rest}")
-        wait_for(lambda: self.ask("overview")["slots-total"] == SLOTS, self.processes["task-manager"])
+        for where in self.machines or [""]:
+            self.start_task_manager(where)
+            self.start_pool(where)
+        self.processes["job-server"], self.endpoint = job_server(self.folder, f"{self.host}:{self.rest}")
+        slots = self.slots * max(1, len(self.machines))
+        wait_for(lambda: self.ask("overview")["slots-total"] == slots, self.processes["job-manager"])
 
-    def configure(self) -> None:
-        """Writes flink-conf.yaml."""
-        settings = {
-            "jobmanager.rpc.address": "localhost",
-            "jobmanager.rpc.port": free_port(),
-            "rest.address": "localhost",
+    def configured(self, host: str) -> str:
+        """The folder with flink-conf.yaml for a part that is found at an address."""
+        settings: dict[str, object] = {
+            "jobmanager.rpc.address": self.host,
+            "jobmanager.rpc.port": self.rpc,
+            "rest.address": self.host,
             "rest.port": self.rest,
             "blob.server.port": 0,
-            "taskmanager.host": "localhost",
-            "taskmanager.numberOfTaskSlots": SLOTS,
-            "taskmanager.cpu.cores": SLOTS,
-            "taskmanager.memory.framework.heap.size": "128m",
-            "taskmanager.memory.framework.off-heap.size": "64m",
-            "taskmanager.memory.jvm-metaspace.size": "256m",
-            "taskmanager.memory.jvm-overhead.min": "64m",
-            "taskmanager.memory.jvm-overhead.max": "64m",
-            "taskmanager.memory.task.heap.size": "512m",
-            "taskmanager.memory.task.off-heap.size": "64m",
-            "taskmanager.memory.managed.size": "64m",
-            "taskmanager.memory.network.min": "64m",
-            "taskmanager.memory.network.max": "64m",
-            "taskmanager.network.sort-shuffle.min-buffers": 64,
-            "heartbeat.interval": 1000,
-            "heartbeat.timeout": 5000,
+            "taskmanager.host": host,
+            "taskmanager.numberOfTaskSlots": self.slots,
+            "taskmanager.cpu.cores": self.slots,
             "io.tmp.dirs": str(self.folder),
+            **_SIZES,
         }
-        lines = [f"{name}: {value}" for name, value in settings.items()]
-        (self.folder / "flink-conf.yaml").write_text("\n".join(lines) + "\n")
+        if self.machines:
+            settings |= {f"{part}.bind-host": "0.0.0.0" for part in ("jobmanager", "taskmanager")}
+            settings["rest.bind-address"] = "0.0.0.0"
+        if self.retries:
+            settings |= {
+                "restart-strategy.type": "fixed-delay",
+                "restart-strategy.fixed-delay.attempts": self.retries,
+                "restart-strategy.fixed-delay.delay": "5 s",
+            }
+        folder = self.folder / host
+        folder.mkdir(exist_ok=True)
+        (folder / "flink-conf.yaml").write_text("".join(f"{name}: {value}\n" for name, value in settings.items()))
+        return str(folder)
 
     def start_manager(self) -> None:
         """Starts the JobManager and waits for its REST port."""
         main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
-        process = Process("job-manager", jvm(main, "--configDir", str(self.folder)), self.folder)
+        process = Process("job-manager", jvm(main, "--configDir", self.configured(self.host)), self.folder)
         self.processes["job-manager"] = process
-        wait_for(lambda: listening(self.rest), process)
+        wait_for(lambda: listening(self.rest, self.host), process)
 
-    def start_task_manager(self) -> None:
+    def start_task_manager(self, where: str = "") -> None:
         """Starts a TaskManager."""
-        main = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
-        command = jvm(main, "--configDir", str(self.folder), memory="768m")
-        self.processes["task-manager"] = Process("task-manager", command, self.folder)
+        main, name = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner", f"task-manager{where}"
+        folder = self.configured(self.machines.get(where, "localhost"))
+        command = jvm(main, "--configDir", folder, memory="768m")
+        self.processes[name] = Process(name, _inside(where, command), self.folder)
 
-    def start_pool(self) -> None:
-        """Starts the pool of Python workers."""
-        self.processes["pool"] = worker_pool(self.folder, self.pool_port)
+    def start_pool(self, where: str = "") -> None:
+        """Starts a TaskManager's pool of Python workers."""
+        self.processes[f"pool{where}"] = worker_pool(
+            self.folder, self.pool_port, f"pool{where}", where, self.machines.get(where, "127.0.0.1")
+        )
 
     def flags(self, parallelism: int = SLOTS) -> list[str]:
         """Beam's flags for a run on the cluster."""
@@ -154,7 +192,7 @@ class Cluster:
 
     def ask(self, path: str) -> Any:
         """What Flink's REST interface says."""
-        with urllib.request.urlopen(f"http://localhost:{self.rest}/{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{self.host}:{self.rest}/{path}", timeout=10) as answer:
             return json.load(answer)
 
     def kill(self, name: str) -> None:
@@ -168,9 +206,11 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[Cluster]:
+def cluster(
+    folder: Path, slots: int = SLOTS, retries: int = 0, machines: Mapping[str, str] | None = None
+) -> Iterator[Cluster]:
     """A cluster for as long as the block runs."""
-    made = Cluster(folder)
+    made = Cluster(folder, slots=slots, retries=retries, machines=machines or {})
     try:
         made.start()
         yield made

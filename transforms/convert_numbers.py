@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..schemas.halving import halving
-from .text_columns import bounds, mismatches, trimmed, unlike, without
+from .text_columns import bounds, content, mismatches, trimmed, unlike, without
 from .verdict import Mask, as_mask
 
 _FLOAT = (
@@ -22,7 +22,7 @@ _MAX_DIGITS = 38  # of a decimal128; more than any integer has
 
 
 def convert_integers(text: pa.Array, type: pa.DataType) -> tuple[pa.Array, Mask]:
-    """Reads integers: decimal, or hexadecimal after `0x`; spaces and tabs around them do not count.
+    """Reads decimal integers; spaces and tabs around them do not count.
 
     Args:
       text: binary[n].
@@ -31,7 +31,19 @@ def convert_integers(text: pa.Array, type: pa.DataType) -> tuple[pa.Array, Mask]
     Returns:
       type[n] with nulls where the text is missing or no such number; and bool[n], true for the latter.
     """
-    return _converted(text, type, b"0123456789", _integer_pattern(type), _integer_misfits)
+    texts = text.view(pa.string())
+    hexadecimal = _hexadecimal(texts)
+    pattern = "^-?[0-9]+$" if pa.types.is_signed_integer(type) else "^[0-9]+$"
+    values, guilty = _converted(without(texts, hexadecimal), type, b"0123456789", pattern, _integer_misfits)
+    return values, guilty | hexadecimal
+
+
+def _hexadecimal(texts: pa.Array) -> Mask:
+    """Which texts Arrow would take for hexadecimal: 0xFF as an int8 is -1 to it, and no error."""
+    data = content(texts)
+    if not ((data == ord("x")) | (data == ord("X"))).any():
+        return np.zeros(len(texts), bool)
+    return as_mask(pc.match_substring_regex(texts.view(pa.binary()), r"^[ \t]*-?0[xX]"))
 
 
 def convert_floats(text: pa.Array, type: pa.DataType) -> tuple[pa.Array, Mask]:
@@ -57,11 +69,6 @@ def _overlong(texts: pa.Array) -> Mask:
         digits = pc.ascii_ltrim(digits, "0")
         overlong[rows] = as_mask(pc.greater(pc.binary_length(digits), _MAX_DIGITS))
     return overlong
-
-
-def _integer_pattern(type: pa.DataType) -> str:
-    sign = "-?" if pa.types.is_signed_integer(type) else ""
-    return rf"^(?:{sign}[0-9]+|0[xX][0-9a-fA-F]{{1,{type.bit_width // 4}}})$"
 
 
 def _converted(
@@ -96,7 +103,7 @@ def _no_misfits(texts: pa.Array, type: pa.DataType) -> Mask:
 
 
 def _integer_misfits(texts: pa.Array, type: pa.DataType) -> Mask:
-    """Which decimal integers are out of range; those in hexadecimal are as wide as the pattern lets them be."""
+    """Which integers are out of range."""
     bits = type.bit_width - pa.types.is_signed_integer(type)
     misfits = np.zeros(len(texts), bool)
     long = np.flatnonzero(np.diff(bounds(texts)) >= len(str(1 << bits)))

@@ -79,6 +79,8 @@ def test_text_becomes_what_pyarrow_csv_makes_of_each_value(name: str, texts: lis
     type = contract({"x": name}).arrow_type("x")
     for row, text in enumerate(texts):
         sound, value = from_pyarrow(text, type)
+        if pa.types.is_integer(type) and text.strip(b" \t")[:2].lower() == b"0x":
+            sound, value = False, None  # pyarrow takes 0xFF for -1 as an int8
         assert (row not in guilty) == sound, text
         assert same(values[row], value), text
 
@@ -149,8 +151,8 @@ def test_many_guilty_values_are_found_without_asking_about_each(monkeypatch: pyt
     monkeypatch.setattr("highbeam.transforms.convert_numbers.halving", counting)
     texts = [b"1", b"12O", b"300", b"1-1", b"0x1F", b"0x1FF", b"-129", b"", b"--"] * 50
     values, guilty = outcome(list(texts), "int8")
-    assert values[:9] == [1, None, None, None, 31, None, None, None, None]
-    assert len(guilty) == 350
+    assert values[:9] == [1, None, None, None, None, None, None, None, None]
+    assert len(guilty) == 400
     assert len(tried) == 1
 
 

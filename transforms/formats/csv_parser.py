@@ -44,6 +44,7 @@ class CsvParser:
         self._parse = parse_options(csv)
         texts = {self._source[name]: _text_type(contract, name, shared[self._source[name]]) for name in self._there}
         straight = {self._source[name]: contract.arrow_type(name) for name in self._there if name not in self._as_text}
+        self._has_integers = any(pa.types.is_integer(type) for type in straight.values())
         self._text_options = self._options(csv.nulls, texts)
         self._typed_options = self._options(csv.nulls, {**texts, **straight})
 
@@ -80,6 +81,8 @@ class CsvParser:
         Returns:
           The contract's columns, or None when something is wrong with a record or a value.
         """
+        if self._has_integers and (b"0x" in records.data or b"0X" in records.data):
+            return None  # pyarrow reads hexadecimal, and 0xFF as an int8 is -1 to it
         return self._columns(self._parsed(records, rows, self._typed_options), len(rows), self._as_text, verdict)
 
     def text(self, records: Records, rows: Rows, verdict: Verdict) -> list[pa.Array] | None:

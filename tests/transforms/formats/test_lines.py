@@ -307,3 +307,10 @@ def _fates(batches: list[Any]) -> dict[int, Any]:
         assert row["reason"] in REASONS
         fates[row["offset"]] = (row["reason"], row["message"], row["key"])
     return fates
+
+
+def test_hexadecimal_is_no_integer(tmp_path: Path) -> None:
+    (split,) = write(tmp_path, b"0x1F,x\n7,0xFF\n", "a,b")
+    batches = read([split], contract({"a": "int8", "b": "string"}))
+    assert rows(batches).drop_columns(["_offset"]).to_pylist() == [{"a": 7, "b": "0xFF"}]
+    assert rejected(batches)["message"].to_pylist() == ["column a: '0x1F' is not an int8"]

@@ -8,6 +8,9 @@ ALLOW_FIELD_ADDITION says so. As the source of a copy it is that day's rows.
 It also took the BYTES of Parquet files for base64, which they are only in JSON.
 """
 
+# mypy: ignore-errors
+# The emulator is in another environment, where mypy does not see it.
+
 from __future__ import annotations
 
 import contextlib

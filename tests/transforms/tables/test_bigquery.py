@@ -3,88 +3,22 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from highbeam import storage
 from highbeam.schemas.errors import HighbeamError, Refused, Superseded, Unpublished, UsageError
 from highbeam.transforms.tables import bigquery_jobs
 from highbeam.transforms.tables import rejects as rejects_table
-from highbeam.transforms.tables.base import Publication, Written
+from highbeam.transforms.tables.base import Publication
 from highbeam.transforms.tables.bigquery import BigQueryPredictions
 
 from tests.support.bigquery import Warehouse
 from tests.support.bigquery import bigquery_server as bigquery_server
 from tests.support.bigquery import warehouse as warehouse
-
-DAY = "2026-01-01"
-A, B, C = "a" * 16, "b" * 16, "c" * 16  # score_ids
-SCHEMA = pa.schema([("k", pa.int64()), ("y", pa.float32()), ("_run_id", pa.string()), ("_model_version", pa.string())])
-
-
-@dataclass
-class Nights:
-    """Publishes nights of keys 0, 1, 2 … to a table."""
-
-    table: BigQueryPredictions
-    folder: Path
-
-    def publish(
-        self,
-        sizes: Sequence[int] = (3,),
-        score_id: str = A,
-        attempt: int = 1,
-        date: str = DAY,
-        y: float = 0.5,
-        more: pa.Table | None = None,
-        kept: str | None = None,
-    ) -> Publication:
-        publication = self.written(sizes, score_id, attempt, date, y, more, kept)
-        self.table.commit(publication)
-        return publication
-
-    def written(
-        self,
-        sizes: Sequence[int] = (3,),
-        score_id: str = A,
-        attempt: int = 1,
-        date: str = DAY,
-        y: float = 0.5,
-        more: pa.Table | None = None,
-        kept: str | None = None,
-    ) -> Publication:
-        """A night of files of these sizes; `more` are further columns, `kept` the run that half the rows are of."""
-        run_id = f"{date}-{attempt:04d}-{score_id}"
-        files, first, schema = [], 0, SCHEMA
-        for number, size in enumerate(sizes):
-            runs = [kept if kept and k % 2 else run_id for k in range(size)]
-            rows = pa.table([range(first, first + size), [y] * size, runs, ["7"] * size], schema=SCHEMA)
-            for field in more.schema if more else ():
-                rows = rows.append_column(field, more[field.name])
-            schema, first = rows.schema, first + size
-            files.append(self._file(rows, date, f"{run_id}-{number:05d}"))
-        schema = schema.append(pa.field("date", pa.string()))
-        marks = {"job": "Flight.Delay", "score_id": score_id, "model_version": "7"}
-        return Publication(date, run_id, attempt, tuple(files), schema, ("k",), marks)
-
-    def _file(self, rows: pa.Table, date: str, name: str) -> Written:
-        for column, value in self.table.columns(date).items():
-            rows = rows.append_column(column, pa.repeat(value, rows.num_rows))
-        with storage.writer(str(self.folder / f"date={date}")) as sink:
-            pq.write_table(rows, sink.file, store_schema=False)
-            sink.commit(f"{name}-{sink.sha256[:16]}.parquet")
-            return Written(f"date={date}/{name}-{sink.sha256[:16]}.parquet", sink.size, rows.num_rows)
-
-
-@pytest.fixture
-def nights(warehouse: Warehouse, tmp_path: Path) -> Nights:
-    return Nights(BigQueryPredictions(warehouse.table, None, str(tmp_path), "flights"), tmp_path)
+from tests.support.bigquery_nights import DAY, SCHEMA, A, B, C, Nights
+from tests.support.bigquery_nights import nights as nights
 
 
 def test_a_table_that_is_not_there(nights: Nights, warehouse: Warehouse) -> None:
@@ -273,71 +207,6 @@ def test_what_cannot_be_published_to_is_told_before(warehouse: Warehouse, tmp_pa
     warehouse.ask("CREATE TABLE $t (k INT64, date DATE)")
     with pytest.raises(UsageError, match="not partitioned by day of date"):
         BigQueryPredictions(warehouse.table, None, str(tmp_path), "flights").check_schema(SCHEMA)
-
-
-def test_keys_are_found_by_one_query(nights: Nights, warehouse: Warehouse) -> None:
-    nights.publish((3,), date="2025-12-31", y=0.25)
-    nights.publish((10,))
-    warehouse.proxy.seen.clear()
-    found = nights.table.search(["k"], pa.array([7, 99, 2, 7]), None, False)
-    assert len([seen for seen in warehouse.proxy.seen if seen.startswith("POST")]) == 2  # the nights, and the rows
-    assert found.rows["k"].to_pylist() == [7, 2, 7]
-    assert found.rows["date"].to_pylist() == [DAY] * 3
-    assert found.asked.to_pylist() == [0, 2, 3]
-    both = nights.table.search(["k"], pa.array([2]), None, True).rows
-    assert list(zip(both["date"].to_pylist(), both["y"].to_pylist(), strict=True)) == [("2025-12-31", 0.25), (DAY, 0.5)]
-    with pytest.raises(Unpublished, match="2026-02-02 was never published"):
-        nights.table.search(["k"], pa.array([1]), "2026-02-02", False)
-
-
-def test_composite_keys_are_found_together(nights: Nights) -> None:
-    nights.publish((4,))
-    keys = pa.table({"k": [1, 2, 3], "_model_version": ["7", "8", "7"]})
-    found = nights.table.search(["k", "_model_version"], keys, DAY, False)
-    assert (found.rows["k"].to_pylist(), found.asked.to_pylist()) == ([1, 3], [0, 2])
-
-
-def test_a_job_reads_no_more_than_it_may() -> None:
-    files = [Written(f"{number}.parquet", 1, 1) for number in range(25_000)]
-    assert [len(job) for job in bigquery_jobs.in_jobs(files, remote=True)] == [10_000, 10_000, 5_000]
-    big = [Written(f"{number}.parquet", 6 << 40, 1) for number in range(5)]
-    assert [len(job) for job in bigquery_jobs.in_jobs(big, remote=True)] == [2, 2, 1]
-    assert [len(job) for job in bigquery_jobs.in_jobs(big, remote=False)] == [1] * 5
-
-
-def test_labels_are_what_bigquery_takes() -> None:
-    assert bigquery_jobs.labels({"Job": "Été.2026/" + "x" * 80}) == {"job": "_t__2026_" + "x" * 54}
-
-
-EVERY = {
-    "i": pa.array([1, None], pa.int16()),
-    "f": pa.array([0.1, None], pa.float32()),
-    "b": pa.array([True, None]),
-    "s": pa.array(["é", None]),
-    "raw": pa.array([b"\x00\xff", None]),
-    "d": pa.array([datetime.date(2013, 1, 2), None]),
-    "t": pa.array([datetime.datetime(2013, 1, 2, 3, 4, 5, 6, datetime.timezone.utc), None], pa.timestamp("us", "UTC")),
-    "n": pa.array([Decimal("1.25"), None], pa.decimal128(10, 2)),
-    "m": pa.array([Decimal("1.25"), None], pa.decimal128(38, 20)),
-    "l": pa.array([[1.5, 2.5], []], pa.list_(pa.float32())),
-    "best": pa.array(
-        [[{"label": "a", "score": 0.5}], []], pa.list_(pa.struct({"label": pa.string(), "score": pa.float32()}))
-    ),
-}
-
-
-def test_every_type_comes_back_as_it_went_in(nights: Nights, warehouse: Warehouse) -> None:
-    every = pa.table(EVERY)
-    nights.publish((2,), more=every)
-    found = nights.table.search(["k"], pa.array([0, 1]), None, False).rows.select(every.schema.names)
-    assert found.to_pylist() == every.to_pylist()
-    types = {field.name: (field.field_type, field.mode) for field in warehouse.client.get_table(warehouse.table).schema}
-    assert (types["n"][0], types["m"][0]) == ("NUMERIC", "BIGNUMERIC")
-    assert (types["l"], types["best"]) == (("FLOAT", "REPEATED"), ("RECORD", "REPEATED"))
-    again = nights.written((2,), B, attempt=2, more=every)
-    nights.table.check_schema(again.schema)
-    with pytest.raises(UsageError, match="column ll: BigQuery has no list of lists"):
-        nights.table.check_schema(again.schema.append(pa.field("ll", pa.list_(pa.list_(pa.int64())))))
 
 
 def test_rejects_of_the_newest_run_stand_beside_the_table(nights: Nights, warehouse: Warehouse) -> None:

@@ -20,9 +20,6 @@ LOCAL = "FnApiRunner"
 _OURS = ("save_main_session",)
 # Options that Flink's job server takes, and Beam's Python does not know before it asks one.
 _OF_JOB_SERVERS = {"parallelism", "max_parallelism"}
-# Between two stages a worker may have nothing to do for a moment; if it ended, TensorFlow would be started again. A
-# dead worker is kept as long, though: a job must not be restarted sooner, or it meets that one each time.
-_KEEP_WORKERS_MS = 2_000
 
 
 def pipeline_options(options: Mapping[str, Any], flags: Sequence[str] = ()) -> PipelineOptions:
@@ -60,8 +57,6 @@ def _defaults(read: Mapping[str, Any]) -> dict[str, Any]:
         defaults |= {"direct_running_mode": "multi_threading", "direct_num_workers": os.cpu_count() or 1}
     if runner in PORTABLE:
         defaults["job_server_timeout"] = int(SECONDS)
-    if runner in PORTABLE and read["environment_type"] not in (None, "LOOPBACK"):
-        defaults["environment_cache_millis"] = _KEEP_WORKERS_MS
     return defaults
 
 

@@ -66,12 +66,6 @@ def test_what_can_be_detached(options: dict[str, object]) -> None:
     check_detachable(pipeline_options(options).get_all_options())
 
 
-def test_workers_of_a_cluster_are_kept_between_stages() -> None:
-    external = {"runner": "FlinkRunner", "environment_type": "EXTERNAL"}
-    for flags, kept in (([], "2000"), (["--environment_cache_millis=7"], "7")):
-        assert str(pipeline_options(external, flags).get_all_options()["environment_cache_millis"]) == kept
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -1,0 +1,131 @@
+"""A cluster of Flink: what its graph moves, and what becomes of a job when a part of the cluster dies."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import highbeam
+from highbeam.schemas.job import Job
+from highbeam.schemas.layout import layout
+
+from tests.support.flink import Cluster, cluster, needs_flink
+from tests.support.jobs import DAY, JOB, csv_lines, make_job, save_model, shuffled, write_night
+from tests.support.processes import free_port
+
+N = 60_000
+SPLITS = 15
+ENDED = ("FINISHED", "FAILED", "CANCELED")
+SLOW = """\
+import time
+
+def slow(rows):
+    time.sleep(0.15)
+    return rows.select(['y'])
+"""
+PREDICTIONS = "postprocess: post.py:slow\npredictions:\n  y: {tensor: y, type: float32}\n"
+
+pytestmark = needs_flink
+
+
+@pytest.fixture(scope="module")
+def restarting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of which parts are killed; it starts a job afresh that fails."""
+    with cluster(tmp_path_factory.mktemp("restarting"), retries=8) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("job")
+    (folder / "post.py").write_text(SLOW)
+    write_night(folder, csv_lines(shuffled(N)))
+    save_model(folder, 1)
+    return folder
+
+
+def job_of(folder: Path, table: str) -> Job:
+    return make_job(folder, JOB + PREDICTIONS, model=False, overrides=[f"output.delta.path=tables/{table}"])
+
+
+@pytest.fixture(scope="module")
+def expected(folder: Path) -> tuple[str, ...]:
+    """The data files of an undisturbed run; their names hold digests of their bytes."""
+    manifest = highbeam.run(job_of(folder, "expected"), DAY)
+    assert manifest.status == "published", manifest.message
+    assert highbeam.check(job_of(folder, "expected"), DAY).splits == SPLITS
+    return tuple(manifest.files)
+
+
+def started(folder: Path, table: str, *flags: str) -> subprocess.Popen[str]:
+    """A run in a process of its own."""
+    command = [sys.executable, "-m", "highbeam.cli", "run", str(folder), "--date", DAY]
+    command += ["--set", f"output.delta.path=tables/{table}", "--", *flags]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def newest_job(flink: Cluster) -> dict[str, Any]:
+    """What Flink tells of the job that came last."""
+    jobs = flink.ask("jobs/overview")["jobs"]
+    found: dict[str, Any] = flink.ask("jobs/" + max(jobs, key=lambda job: job["start-time"])["jid"])
+    return found
+
+
+def test_no_row_crosses_an_exchange(flink_cluster: Cluster, folder: Path, expected: tuple[str, ...]) -> None:
+    manifest = highbeam.run(job_of(folder, "graph"), DAY, beam_flags=flink_cluster.flags())
+    assert (manifest.status, tuple(manifest.files)) == ("published", expected), manifest.message
+    job = newest_job(flink_cluster)
+    scoring = [v for v in job["vertices"] if "{Read, Validate, RunInference, Postprocess, Stage}" in v["name"]]
+    assert len(scoring) == 1, [v["name"] for v in job["vertices"]]
+    assert scoring[0]["parallelism"] == 2
+    for vertex in job["vertices"]:
+        assert vertex["metrics"]["read-records"] <= SPLITS, vertex["name"]
+        assert vertex["metrics"]["write-bytes"] < 500 * SPLITS, vertex["name"]
+
+
+def test_no_worker_pool_ends_the_run(flink_cluster: Cluster, folder: Path) -> None:
+    nobody = [*flink_cluster.flags(), f"--environment_config=localhost:{free_port()}"]
+    manifest = highbeam.run(job_of(folder, "nobody"), DAY, beam_flags=nobody)
+    assert (manifest.status, manifest.exit_code) == ("failed", 1)
+    assert "worker pool" in manifest.message
+
+
+def test_a_refused_detached_job_ends_red(flink_cluster: Cluster, folder: Path) -> None:
+    job = make_job(folder, JOB, model=False, overrides=["output.delta.path=tables/red", "source.min_rows=1000000"])
+    before = len(flink_cluster.ask("jobs")["jobs"])
+    assert highbeam.run(job, DAY, detach=True, beam_flags=flink_cluster.flags()).status == "submitted"
+    while len(flink_cluster.ask("jobs")["jobs"]) == before:  # the job server takes it first, Flink a moment later
+        time.sleep(0.1)
+    while (state := newest_job(flink_cluster)["state"]) not in ENDED:
+        time.sleep(0.1)
+    assert state == "FAILED"
+    [ran] = highbeam.runs(job)
+    assert ran.manifest.status == "refused"
+
+
+@pytest.mark.parametrize("victim", ["task-manager"])
+def test_a_killed_part_changes_nothing(
+    restarting: Cluster, folder: Path, expected: tuple[str, ...], victim: str
+) -> None:
+    job = job_of(folder, victim)
+    run = started(folder, victim, *restarting.flags())
+    staging = Path(layout(job).state) / "staging"
+    while run.poll() is None and len(list(staging.glob("*/*.staged"))) < 2:
+        time.sleep(0.005)
+    restarting.kill(victim)
+    staged = len(list(staging.glob("*/*.staged")))
+    assert 2 <= staged < SPLITS
+    restarting.start_task_manager() if victim == "task-manager" else restarting.start_pool()
+    said, _ = run.communicate(timeout=180)
+    assert run.returncode == 0, said
+    [ran] = highbeam.runs(job)
+    assert ran.current
+    assert sorted(p.name for p in Path(layout(job).table).glob("date=*/*")) == sorted(
+        file.rpartition("/")[2] for file in expected
+    )

@@ -53,7 +53,7 @@ def flow(value: Any) -> str:
 
 def drafted(
     name: str, values: pa.ChunkedArray, source: str, text: bool, optional: bool = False,
-    wrong: tuple[int, str] | None = None,
+    wrong: tuple[int, Any] | None = None,
 ) -> Drafted | None:  # fmt: skip
     """Drafts a column.
 
@@ -127,9 +127,15 @@ def _notes(values: pa.ChunkedArray, said: dict[str, Any]) -> Iterator[str]:
         yield from _few_values(values)
 
 
-def _wrong(values: pa.ChunkedArray, type: str, wrong: tuple[int, str] | None) -> Iterator[str]:
+def _wrong(values: pa.ChunkedArray, type: str, wrong: tuple[int, Any] | None) -> Iterator[str]:
     if wrong:
-        yield f"{wrong[0]:,} of {len(values):,} values are no {type}, such as {wrong[1][:40]!r}: rejected"
+        yield f"{wrong[0]:,} of {len(values):,} values are no {type}, such as {_shown(wrong[1])}: rejected"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return repr(value[:40])
+    return (str(value).lower() if isinstance(value, bool) else str(value))[:40]
 
 
 def _one_size(values: pa.ChunkedArray) -> Iterator[str]:

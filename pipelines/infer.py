@@ -28,6 +28,7 @@ class Draft:
       left_out: columns that no contract holds, with the reason.
       rows: how many rows were looked at.
       whole: whether these were all.
+      remarks: what of the files is no row, a sentence each.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Draft:
     left_out: Sequence[str]
     rows: int
     whole: bool
+    remarks: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The job as plain data."""
@@ -49,6 +51,7 @@ class Draft:
 
     def _lines(self) -> Iterator[str]:
         yield f"# Drafted from {'all' if self.whole else 'the first'} {self.rows:,} rows; read it through."
+        yield from (f"# {remark}" for remark in self.remarks)
         yield f"name: {flow(self.name)}"
         yield "source:"
         yield from (f"  {kind}: {flow(options)}" for kind, options in self.source.items())
@@ -94,7 +97,16 @@ def infer(files: Sequence[str], folder: str = "") -> Draft:
         raise UsageError(f"{files[0]}: no column of it can be read: {'; '.join(left_out)}")
     source = {first.format: {"path": _paths(files, folder), **_options(samples)}}
     rows = sum(one.table.num_rows for one in samples.values())
-    return Draft(_name(files[0]), source, columns, left_out, rows, all(one.whole for one in samples.values()))
+    whole = all(one.whole for one in samples.values())
+    return Draft(_name(files[0]), source, columns, left_out, rows, whole, _remarks(samples))
+
+
+def _remarks(samples: Mapping[str, Sample]) -> list[str]:
+    """What is said of the files, each by its name where there are several."""
+    said = [
+        (f"{path}: " if len(samples) > 1 else "", remark) for path, one in samples.items() for remark in one.remarks
+    ]
+    return [" ".join(f"{path}{remark}".split()) for path, remark in said]
 
 
 def _columns(samples: Sequence[Sample]) -> tuple[list[Drafted], list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,13 +38,15 @@ class Sample:
       table: its first rows; a nested field is a column of its own, named by its path.
       whole: whether these are all rows of the file.
       wrong: a column -> how many of its values are not of its type, and one of them.
+      remarks: what of the file is no row.
     """
 
     format: str
     options: Mapping[str, Any]
     table: pa.Table
     whole: bool
-    wrong: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    wrong: Mapping[str, tuple[int, Any]] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
 
 
 def sample(path: str) -> Sample:
@@ -92,8 +94,9 @@ def _text(path: str, head: bytes, whole: bool) -> Sample:
     if not text.strip():
         raise UsageError(f"{path}: holds no line within {HEAD_BYTES:,} bytes")
     for name, read in _TEXTS.items():
-        if (name == "csv" or not encoding) and (made := read(path, text)) is not None:
-            return Sample(name, {**made.options, **encoding}, _rows(path, made.table), whole, made.wrong)
+        if (name == "csv" or not encoding) and (made := read(path, text, whole)) is not None:
+            rows = _rows(path, made.table)
+            return Sample(name, {**made.options, **encoding}, rows, whole, made.wrong, made.remarks)
     raise UsageError(f"{path}: is no file that Highbeam reads")
 
 
@@ -128,7 +131,7 @@ def _avro(path: str) -> Sample:
 
 
 _MAGIC: Mapping[bytes, Callable[[str], Sample]] = {b"PAR1": _parquet, b"Obj\x01": _avro}
-_TEXTS: Mapping[str, Callable[[str, str], Read | None]] = {"json": read_json, "log": read_log, "csv": read_csv}
+_TEXTS: Mapping[str, Callable[[str, str, bool], Read | None]] = {"json": read_json, "log": read_log, "csv": read_csv}
 
 
 def _rows(path: str, table: pa.Table) -> pa.Table:

@@ -13,21 +13,20 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from ..schemas.errors import UsageError
-from .sample_text import LINES, MOSTLY, Read
+from .sample_text import LINES, MOSTLY, NUMBER, Read
 
 DELIMITERS = (",", "\t", ";", "|")
 _RECORDS = 1000
-_NUMBER = r"^\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*$"
 
 
-def read_csv(path: str, text: str) -> Read:
+def read_csv(path: str, text: str, complete: bool) -> Read:
     """CSV; what pyarrow takes for null is null, and its spellings are given.
 
     A first line with a number in it does not name the columns.
     """
     delimiter = sniffed(text)
     first, *others = _records(text, delimiter)
-    headed = not any(pc.match_substring_regex(pa.array(first), _NUMBER).to_pylist())
+    headed = not any(pc.match_substring_regex(pa.array(first), NUMBER).to_pylist())
     names = first if headed else [f"c{number}" for number in range(1, len(first) + 1)]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"{path}: the header names {', '.join(map(repr, twice))} twice; rename one of them")
@@ -104,7 +103,7 @@ def _mostly_numbers(table: pa.Table) -> tuple[pa.Table, dict[str, tuple[int, str
         texts = table[at]
         if not pa.types.is_string(texts.type) or texts.null_count == len(texts):
             continue
-        numbers = pc.match_substring_regex(texts, _NUMBER)
+        numbers = pc.match_substring_regex(texts, NUMBER)
         others = texts.filter(pc.invert(numbers))
         if len(others) <= (1 - MOSTLY) * (len(texts) - texts.null_count):
             wrong[name] = (len(others), others[0].as_py())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..schemas.contract import Column
+from ..schemas.errors import UsageError
 from ..transforms.convert_times import convert_times
 from ..transforms.formats.log_patterns import FORMATS, only, whole
 
@@ -22,6 +24,10 @@ LINES = 100
 _MOST_RECORDS = 1 << 16
 MOSTLY = 0.9
 """A column is of the type that so many of its values have; the others are said to be wrong."""
+NUMBER = r"^\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*$"
+_INTEGERS = range(-(1 << 63), 1 << 63)
+_NO_ARRAY = (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError)
+_GAP = re.compile(r"[,\s]*")
 _TEMPORAL = (pa.date32(), pa.timestamp("us", "UTC"), pa.timestamp("us"))
 
 
@@ -33,78 +39,143 @@ class Read:
       options: what `source` must say beside the path.
       table: its rows.
       wrong: a column -> how many of its values are not of its type (null in the table), and one of them.
+      remarks: what of the text is no row.
     """
 
     options: Mapping[str, Any]
     table: pa.Table
-    wrong: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    wrong: Mapping[str, tuple[int, Any]] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
 
 
-def read_json(path: str, text: str) -> Read | None:
-    """JSON Lines, or one array of objects; a record that the end of the text cuts off is left out."""
+def read_json(path: str, text: str, complete: bool) -> Read | None:
+    """JSON Lines, or one array of objects; of a text that is not complete, the end may be cut off."""
     start = text.lstrip()
     if start[:1] not in ("{", "["):
         return None
-    records = list(itertools.islice(_objects(start.removeprefix("[")), _MOST_RECORDS))
+    records, remarks = _elements(start[1:], complete) if start[0] == "[" else _lines(path, text)
     if not records:
         return None  # a line of a log may begin with a bracket
     table, wrong = table_of(records)
-    return Read({}, pa.table([_temporal(column.combine_chunks()) for column in table], table.column_names), wrong)
+    columns = [_temporal(column.combine_chunks()) for column in table]
+    return Read({}, pa.table(columns, table.column_names), wrong, remarks)
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """The objects of a text, as far as it holds nothing else."""
-    decoder, at = json.JSONDecoder(), 0
-    while at < len(text):
-        if text[at] in ", \t\r\n":
-            at += 1
-            continue
-        try:
-            value, at = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            return
-        if not isinstance(value, dict):
-            return
-        yield value
+def _lines(path: str, text: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """The objects of JSON Lines, and a remark if there are other lines."""
+    lines = ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
+    found = [(number, _object(line)) for number, line in itertools.islice(lines, _MOST_RECORDS)]
+    bad = [number for number, value in found if value is None]
+    if len(bad) == len(found) and _end_of_object(text.lstrip()):
+        raise UsageError(f"{path}: holds a JSON object over several lines; write one object a line, or an array")
+    said = f"{len(bad):,} of {len(found):,} lines are no JSON object, such as line {bad[0]:,}: rejected" if bad else ""
+    return [value for _, value in found if value is not None], [said] if said else []
 
 
-def table_of(records: Sequence[Mapping[str, Any]]) -> tuple[pa.Table, dict[str, tuple[int, str]]]:
+def _object(line: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")  # though Python reads NaN and Infinity
+
+
+def _end_of_object(text: str) -> int:
+    """Where the object ends that a text begins with, 0 if that is in its first line."""
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return 0
+    return end if "\n" in text[:end] else 0
+
+
+def _elements(text: str, complete: bool) -> tuple[list[dict[str, Any]], list[str]]:
+    """The objects of an array as far as it holds nothing else, and a remark if that is not its end."""
+    decoder, at, found = json.JSONDecoder(), 0, list[dict[str, Any]]()
+    with suppress(ValueError, RecursionError):
+        while len(found) < _MOST_RECORDS:
+            at = _GAP.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+            value, end = decoder.raw_decode(text, at)
+            if not isinstance(value, dict):
+                break
+            found.append(value)
+            at = end
+    rest = text[at:].strip()
+    if rest == "]" or not complete or len(found) == _MOST_RECORDS:
+        return found, []
+    if not rest.endswith("]"):
+        return found, [f"the array is not closed after its {len(found):,} objects: a run refuses such a file"]
+    return found, [f"what follows the first {len(found):,} objects is no object, and was not looked at: {rest[:20]!r}"]
+
+
+def table_of(records: Sequence[Mapping[str, Any]]) -> tuple[pa.Table, dict[str, tuple[int, Any]]]:
     """Records as a table with a column for every field that any of them has, nested ones by their path.
 
     Returns:
-      (table, wrong): of a field of several types only the values of the one that nearly all have are in the table.
+      (table, wrong): of a field of several types only the values of the one that most have are in the table.
     """
-    flat = [dict(_leaves("", record)) for record in records]
+    objects: set[str] = set()
+    flat = [dict(_leaves("", record, objects)) for record in records]
     columns, wrong = {}, {}
     for name in dict.fromkeys(name for record in flat for name in record):
         values = [record.get(name) for record in flat]
+        if name in objects and all(value is None for value in values):
+            continue  # an object, which is null in some record
         columns[name], others = _array(values)
         if others:
-            wrong[name] = (len(others), str(others[0]))
+            wrong[name] = (len(others), others[0])
     return pa.table(columns), wrong
 
 
-def _leaves(path: str, record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _leaves(path: str, record: Mapping[str, Any], objects: set[str]) -> Iterator[tuple[str, Any]]:
+    """The fields that are no objects, by their paths; those of the others are added to `objects`."""
     for name, value in record.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(f"{path}{name}.", value)
+        if isinstance(value, dict):
+            objects.add(f"{path}{name}")
+            yield from _leaves(f"{path}{name}.", value, objects)
         else:
-            yield f"{path}{name}", None if value == {} else value
+            yield f"{path}{name}", value
 
 
 def _array(values: list[Any]) -> tuple[pa.Array, list[Any]]:
-    """Values as an array, by pyarrow's inference, and those it leaves out since nearly all others are of one type."""
-    with suppress(pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+    """Values as an array, by pyarrow's inference, and those it leaves out since more of the others are of one type."""
+    with suppress(*_NO_ARRAY):
         return pa.array(values), []
     there = [value for value in values if value is not None]
-    (usual, count), *_ = Counter(map(type, there)).most_common(1)
-    if count >= MOSTLY * len(there) and count < len(there):
-        with suppress(pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            kept = pa.array([value if type(value) is usual else None for value in values])
-            return kept, [value for value in there if type(value) is not usual]
-    if any(isinstance(value, list) for value in there):
+    (usual, _), *_ = Counter(map(type, there)).most_common(1)
+    of_type = [value if type(value) is usual else None for value in values]
+    kept = max(of_type, _numbers(values), key=lambda some: len(some) - some.count(None))
+    others = [value for value, good in zip(values, kept, strict=True) if value is not None and good is None]
+    lists = any(isinstance(value, list) for value in there)
+    if len(others) < len(there) and (not lists or len(others) <= (1 - MOSTLY) * len(there)):
+        with suppress(*_NO_ARRAY):
+            return pa.array(kept), others
+    if lists:
         return pa.nulls(len(values), pa.list_(pa.struct([]))), []  # no column holds lists of several types
     return pa.array([None if value is None else str(value) for value in values], pa.string()), []
+
+
+def _numbers(values: Sequence[Any]) -> list[Any]:
+    """The numbers among values, in quotes or not, as a column of numbers is read."""
+    numbers = [_number(value) for value in values]
+    if any(isinstance(number, float) for number in numbers):
+        return [None if number is None else float(number) for number in numbers]
+    return [number if number is not None and number in _INTEGERS else None for number in numbers]
+
+
+def _number(value: Any) -> int | float | None:
+    if type(value) in (int, float):
+        return value  # type: ignore[no-any-return]
+    if not isinstance(value, str) or not re.match(NUMBER, value):
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        return float(value)
 
 
 def _temporal(array: pa.Array) -> pa.Array:
@@ -118,7 +189,7 @@ def _temporal(array: pa.Array) -> pa.Array:
     return array
 
 
-def read_log(path: str, text: str) -> Read | None:
+def read_log(path: str, text: str, complete: bool) -> Read | None:
     """Lines of a well-known log format, if nearly all of the first are."""
     lines = pa.array(text.split("\n"), pa.string())
     lines = pc.ascii_rtrim(lines.filter(pc.not_equal(lines, "")), "\r")

@@ -173,6 +173,61 @@ def test_json(tmp_path: Path, form: str) -> None:
     assert "vector: list<float32>  # size: 2, if all lists are so long" in draft.text()
 
 
+def drafted_from(folder: Path, name: str, data: str | bytes) -> tuple[Draft, list[str]]:
+    """A draft of a file, and the reasons for which a run of it rejects rows of that file."""
+    path = folder / name
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    draft = infer([str(path)], str(folder))
+    return draft, [reason for reason, _ in rejects(job_of(draft, folder), path)]
+
+
+def test_an_object_that_is_null_once_is_no_column(tmp_path: Path) -> None:
+    text = '{"x":1.5,"g":{"a":1},"n":"5"}\n{"x":2.5,"g":null,"n":5}\n{"x":3.5,"g":{"a":3},"n":"7"}\n{"x":4.5,"g":{}}\n'
+    draft, gone = drafted_from(tmp_path, "a.json", text)
+    n = {"type": "int64", "nullable": True}
+    assert columns(draft) == {"x": "float32", "g_a": {"type": "int64", "from": "g.a", "nullable": True}, "n": n}
+    assert gone == []
+
+
+def test_a_field_of_several_types_has_that_of_most_values(tmp_path: Path) -> None:
+    rows = [
+        {"s": "a", "i": 1, "b": True, "f": "0.5"},
+        {"s": "b", "i": "x", "b": "y", "f": 2},
+        {"s": 5, "i": 3, "b": True},
+    ]
+    draft, gone = drafted_from(tmp_path, "a.json", "\n".join(map(json.dumps, rows)))
+    assert columns(draft) == {"s": "string", "i": "int64", "b": "bool", "f": {"type": "float32", "nullable": True}}
+    assert "  s: string  # 1 of 3 values are no string, such as 5: rejected\n" in draft.text()
+    assert "  i: int64  # 1 of 3 values are no int64, such as 'x': rejected\n" in draft.text()
+    assert gone == ["bad_value"] * 2
+
+
+def test_lines_that_are_no_json_are_remarked(tmp_path: Path) -> None:
+    text = '{"a": 1}\n{"a": 2,}\n\n[3]\n{"a": NaN}\n{"a": 4} {"a": 5}\n{"a": 6}\n'
+    draft, gone = drafted_from(tmp_path, "a.json", text)
+    assert "\n# 4 of 6 lines are no JSON object, such as line 2: rejected\n" in draft.text()
+    assert (draft.rows, len(gone)) == (2, 4)
+    (tmp_path / "b.json").write_text('{\n"a": 1\n}\n')
+    with pytest.raises(UsageError, match=r"b\.json: holds a JSON object over several lines; write one object a line"):
+        infer([str(tmp_path / "b.json")])
+
+
+@pytest.mark.parametrize(
+    ("text", "remark"),
+    [
+        ('[{"a": 1}, {"a": 2}, {"a"', "the array is not closed after its 2 objects: a run refuses such a file"),
+        ('[{"a": 1}, {"a": 2}', "the array is not closed after its 2 objects: a run refuses such a file"),
+        ('[{"a": 1}, {"a": 2},\n 3, {"a": 4}]', "what follows the first 2 objects is no object, and was not looked at"),
+        ('[{"a": 1}, {"a": 2}]\n', None),
+    ],
+)
+def test_an_array_that_does_not_end_is_remarked(tmp_path: Path, text: str, remark: str | None) -> None:
+    (tmp_path / "a.json").write_text(text)
+    draft = infer([str(tmp_path / "a.json")])
+    assert [said.startswith(remark or "-") for said in draft.remarks] == [True] * bool(remark)
+    assert (columns(draft), draft.rows) == ({"a": "int64"}, 2)
+
+
 def test_parquet_has_types_of_its_own(tmp_path: Path) -> None:
     table = pa.table(
         {

@@ -58,8 +58,8 @@ class Nights:
         for number, size in enumerate(sizes):
             runs = [kept if kept and k % 2 else run_id for k in range(size)]
             rows = pa.table([range(first, first + size), [y] * size, runs, ["7"] * size], schema=SCHEMA)
-            for field in more.schema if more else ():
-                rows = rows.append_column(field, more[field.name])
+            for name in more.schema.names if more else ():
+                rows = rows.append_column(name, more[name])  # type: ignore[index]
             schema, first = rows.schema, first + size
             files.append(self._file(rows, date, f"{run_id}-{number:05d}"))
         schema = schema.append(pa.field("date", pa.string()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -220,7 +221,7 @@ def test_rejects_of_the_newest_run_stand_beside_the_table(nights: Nights, wareho
     assert list(warehouse.client.list_tables(warehouse.dataset)) == []
     held = "SELECT run_id, COUNT(*) FROM $t GROUP BY 1".replace("$t", f"`{warehouse.table}_rejected`")
     for run_id, n in [(first, 3), (first, 3), (second, 2), (first, 3)]:
-        nights.table.reject(DAY, run_id, lambda run_id=run_id, n=n: rejects(run_id, n))
+        nights.table.reject(DAY, run_id, partial(rejects, run_id, n))
         assert warehouse.ask(held) == [(run_id, n)]
     assert len(warehouse.jobs()) == 3
     nights.table.reject(DAY, second, lambda: rejects(second, 0))

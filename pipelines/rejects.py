@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -12,12 +13,13 @@ import pyarrow as pa
 
 from .. import storage
 from ..schemas.dates import resolve_date
-from ..schemas.errors import Unpublished
+from ..schemas.errors import Unpublished, UsageError
 from ..schemas.job import Job
 from ..schemas.layout import layout
 from ..schemas.plan import Plan
 from ..transforms.line_numbers import Lines, has_lines
 from ..transforms.tables import rejects as table
+from .raw_text import RawTexts
 from .runs import manifests_of, newest
 from .standing import kept_plan
 
@@ -56,14 +58,16 @@ def _run(job: Job, date: str | None, run_id: str | None) -> tuple[str, str]:
 def reject_lines(job: Job, date: str | None = None, run_id: str | None = None) -> Iterator[dict[str, Any]]:
     """The rejects of one run as JSON objects, one a row.
 
-    Raw bytes are text where they are UTF-8, else base64. `line` is counted in the file, if that is a text and still the
-    one that was read; else it is None.
+    Raw bytes are text where they are one in the encoding that the run read them in, else base64. `line` is counted in
+    the file, if that is a text and still the one that was read; else it is None.
     """
     date, run_id = _run(job, date, run_id)
-    lines = _FileLines(kept_plan(job, date, run_id))
+    plan = kept_plan(job, date, run_id)
+    lines = _FileLines(plan)
+    texts = RawTexts(plan.job.source, plan.inputs) if plan else RawTexts(job.source)
     for batch in table.read(layout(job).rejects, date, run_id):
         for row in batch.to_pylist():
-            yield _json(row, lines.at(row["file"], row["offset"]))
+            yield _json(row, lines.at(row["file"], row["offset"]), texts)
 
 
 def export_rejects(job: Job, path: str, date: str | None = None, run_id: str | None = None) -> int:
@@ -78,6 +82,8 @@ def export_rejects(job: Job, path: str, date: str | None = None, run_id: str | N
     Returns:
       How many there are.
     """
+    if os.path.isdir(path):
+        raise UsageError(f"{path} is a folder; name a file to export to")
     count = 0
     with tempfile.NamedTemporaryFile(prefix="highbeam-rejects-") as spool:
         for record in reject_lines(job, date, run_id):
@@ -102,15 +108,14 @@ class _FileLines:
         return self._lines.at([offset])[0] if self._lines else None
 
 
-def _json(row: dict[str, Any], line: int | None) -> dict[str, Any]:
+def _json(row: dict[str, Any], line: int | None, texts: RawTexts) -> dict[str, Any]:
     record = {"file": row["file"], "offset": row["offset"], "line": line}
     record |= {name: row[name] for name in ("length", "stage", "reason", "message")}
     record["key"] = json.loads(row["key"]) if row["key"] is not None else None
     raw = row["raw"]
-    try:
-        record["raw"] = None if raw is None else raw.decode()
-    except UnicodeDecodeError:
-        record |= {"raw": None, "raw_base64": base64.b64encode(raw).decode()}
+    record["raw"] = None if raw is None else texts.text(row["file"], raw)
+    if raw is not None and record["raw"] is None:
+        record["raw_base64"] = base64.b64encode(raw).decode()
     return {**record, "truncated": True} if row["truncated"] else record
 
 
@@ -124,6 +129,11 @@ def reject_text(reject: dict[str, Any], counts_rows: bool = False) -> str:
     line = "" if reject["line"] is None else f", line {reject['line']:,}"
     where = f"{reject['file']} at {'row' if counts_rows else 'byte'} {reject['offset']:,}{line}"
     raw = reject["raw"] if reject["raw"] is not None else reject.get("raw_base64")
-    shown = "" if raw is None else f"\n    {raw if len(raw) <= 200 else raw[:200] + ' …'}"
+    shown = "" if raw is None else f"\n    {_printable(raw[:200])}{' …' if len(raw) > 200 else ''}"
     key = "" if reject["key"] is None else f" (key {json.dumps(reject['key'], ensure_ascii=False)})"
-    return f"{where}: {reject['stage']}: {reject['reason']}: {reject['message']}{key}{shown}"
+    return _printable(f"{where}: {reject['stage']}: {reject['reason']}: {reject['message']}{key}") + shown
+
+
+def _printable(text: str) -> str:
+    """Text that does nothing to a terminal: control characters as Python writes them."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

@@ -8,6 +8,7 @@ import pytest
 
 from highbeam import cli, console
 from highbeam.pipelines.progress import Progress
+from highbeam.pipelines.rejects import reject_text
 
 BEGUN = Progress(splits=8)
 HALF = Progress(splits=8, staged=4, read=5000, rejected=7, seconds=10.0, resumed=2, resumed_read=1000)
@@ -70,3 +71,14 @@ def test_a_wrong_flag_is_told_as_json_too(capsys: pytest.CaptureFixture[str]) ->
     said = capsys.readouterr()
     assert json.loads(said.out)["message"] == "unknown argument --frce; did you mean --force?"
     assert "did you mean --force?" in said.err
+
+
+def test_a_reject_does_nothing_to_the_terminal() -> None:
+    reject = {
+        "file": "a\x1b[2J.csv", "offset": 7, "line": 2, "stage": "read", "reason": "bad_value", "message": "é \x07",
+        "key": "k\x1b", "raw": "x\ty\x1b]0;z\x07", "length": 9,
+    }  # fmt: skip
+    text = reject_text(reject)
+    assert text.replace("\n    ", "").isprintable()
+    assert text.startswith(r"a\x1b[2J.csv at byte 7, line 2: read: bad_value: é \x07")
+    assert text.endswith(r"x\ty\x1b]0;z\x07")

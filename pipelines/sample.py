@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import itertools
 import os
 import re
@@ -25,6 +26,13 @@ HEAD_BYTES = 4 << 20
 HEAD_ROWS = 1 << 16
 _STEP = 1 << 18
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\ufeff\ufffe\uffff]")
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",  # with which that of UTF-32 begins
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 _CP1252 = re.compile(rb"[\x80-\x9f]")  # control characters in latin-1, letters and quotes on Windows
 
 
@@ -90,7 +98,10 @@ def _text(path: str, head: bytes, whole: bool) -> Sample:
     if kind := next((name for magic, name in MAGIC.items() if head.startswith(magic)), None):
         raise UsageError(f"{path}: is {kind}, and its name does not say so; rename it, or decompress it")
     end = len(head) if whole else head.rfind(b"\n") + 1
-    text, encoding = _decoded(path, head[:end]) if end else (head.decode("utf-8-sig", "ignore"), {})
+    if (wide := _wide(head)) is not None:
+        text, encoding = wide if whole else (wide[0][: wide[0].rfind("\n") + 1], wide[1])
+    else:
+        text, encoding = _decoded(path, head[:end]) if end else (head.decode("utf-8-sig", "ignore"), {})
     if not text.strip():
         raise UsageError(f"{path}: holds no line within {HEAD_BYTES:,} bytes")
     for name, read in _TEXTS.items():
@@ -98,6 +109,18 @@ def _text(path: str, head: bytes, whole: bool) -> Sample:
             rows = _rows(path, made.table)
             return Sample(name, {**made.options, **encoding}, rows, whole, made.wrong, made.remarks)
     raise UsageError(f"{path}: is no file that Highbeam reads")
+
+
+def _wide(data: bytes) -> tuple[str, dict[str, str]] | None:
+    """The text of data that begins with a byte order mark of wide characters, and its encoding."""
+    encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
+    if encoding is None:
+        return None
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(data)
+    except UnicodeDecodeError:
+        return None
+    return None if _NO_TEXT.search(text) else (text, {"encoding": encoding})
 
 
 def _decoded(path: str, data: bytes) -> tuple[str, dict[str, str]]:

@@ -32,7 +32,7 @@ def read_csv(path: str, text: str, complete: bool) -> Read:
         raise UsageError(f"{path}: the header names {', '.join(map(repr, twice))} twice; rename one of them")
     multiline = any("\n" in value for record in others if len(record) == len(names) for value in record)
     try:
-        table, spelled = _table(text, delimiter, names, headed, multiline)
+        table, spelled, other = _table(text, delimiter, names, headed, multiline)
     except pa.ArrowInvalid as error:
         raise UsageError(f"{path}: cannot be read as CSV with the delimiter {delimiter!r}: {error}") from None
     said: list[tuple[str, Any, bool]] = [
@@ -42,7 +42,17 @@ def read_csv(path: str, text: str, complete: bool) -> Read:
         ("nulls", spelled, bool(spelled)),
         ("multiline", True, multiline),
     ]
-    return Read({name: value for name, value, needed in said if needed}, *_mostly_numbers(table))
+    options = {name: value for name, value, needed in said if needed}
+    return Read(options, *_mostly_numbers(table), _widths(len(names), table.num_rows, other))
+
+
+def _widths(width: int, good: int, other: Sequence[pacsv.InvalidRow]) -> list[str]:
+    if not other:
+        return []
+    first = f"such as {other[0].text[:40]!r} with {other[0].actual_columns}"
+    return [
+        f"{len(other):,} of {good + len(other):,} records have another number of fields than {width}, {first}: rejected"
+    ]
 
 
 def _records(text: str, delimiter: str) -> list[list[str]]:
@@ -56,15 +66,20 @@ def _records(text: str, delimiter: str) -> list[list[str]]:
 
 def _table(
     text: str, delimiter: str, names: Sequence[str], headed: bool, multiline: bool
-) -> tuple[pa.Table, list[str]]:
-    """The rows with as many fields as there are names, and the spellings of null among them."""
+) -> tuple[pa.Table, list[str], list[pacsv.InvalidRow]]:
+    """The rows with as many fields as there are names, the spellings of null among them, and the other rows."""
     data = text.encode()
     read = pacsv.ReadOptions(block_size=len(data) + 1, use_threads=False, column_names=None if headed else names)
-    parse = pacsv.ParseOptions(
-        delimiter=delimiter, newlines_in_values=multiline, invalid_row_handler=lambda row: "skip"
-    )
+    other: list[pacsv.InvalidRow] = []
+
+    def skip(row: pacsv.InvalidRow) -> str:
+        other.append(row)
+        return "skip"
+
+    parse = pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=multiline, invalid_row_handler=skip)
 
     def rows(**convert: Any) -> pa.Table:
+        other.clear()
         return pacsv.read_csv(pa.py_buffer(data), read, parse, pacsv.ConvertOptions(**convert))
 
     table = rows()
@@ -72,7 +87,7 @@ def _table(
     texts = [name for name, type in zip(names, table.schema.types, strict=True) if _is_text(type)]
     nulls = {"null_values": ["", *spelled], "strings_can_be_null": True, "quoted_strings_can_be_null": False}
     as_text = rows(column_types=dict.fromkeys(texts, pa.string()), include_columns=texts, **nulls)
-    return _replaced(table, as_text), spelled
+    return _replaced(table, as_text), spelled, other
 
 
 def _is_text(type: pa.DataType) -> bool:
@@ -120,15 +135,19 @@ def _numbers(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def sniffed(text: str) -> str:
-    """The delimiter that cuts the first lines into most fields, as many in nearly each as in the header."""
+    """The delimiter that cuts the first lines into most fields, as many in nearly each as in the header.
+
+    Where none cuts them so evenly, the header decides, if any other line has as many fields as it.
+    """
     lines = [line for line in text.splitlines()[: 2 * LINES] if line][:LINES]
 
-    def fields(delimiter: str) -> int:
+    def fields(delimiter: str) -> tuple[int, int]:
         try:
-            counts = [len(record) for record in csv.reader(lines, delimiter=delimiter) if record]
-        except csv.Error:
-            return 0
-        alike = sum(count == counts[0] for count in counts) if counts else 0
-        return counts[0] if alike and alike >= MOSTLY * len(counts) else 0
+            first, *others = [len(record) for record in csv.reader(lines, delimiter=delimiter) if record]
+        except (csv.Error, ValueError):
+            return 0, 0
+        alike = others.count(first)
+        evenly = 1 + alike >= MOSTLY * (1 + len(others))
+        return (first if evenly and first > 1 else 0), (first if alike else 0)
 
     return max(DELIMITERS, key=lambda delimiter: (fields(delimiter), -DELIMITERS.index(delimiter)))

@@ -228,6 +228,29 @@ def test_an_array_that_does_not_end_is_remarked(tmp_path: Path, text: str, remar
     assert (columns(draft), draft.rows) == ({"a": "int64"}, 2)
 
 
+def test_ragged_rows_leave_the_delimiter_to_the_header(tmp_path: Path) -> None:
+    draft, gone = drafted_from(tmp_path, "a.csv", "a,b,c\n1,2\n1,2,3,4\n1,2,3\n")
+    assert draft.source == {"csv": {"path": "a.csv"}}
+    assert columns(draft) == {"a": "int64", "b": "int64", "c": "int64"}
+    remark = "2 of 3 records have another number of fields than 3, such as '1,2' with 2: rejected"
+    assert (list(draft.remarks), len(gone)) == ([remark], 2)
+    assert f"\n# {remark}\nname: a\n" in draft.text()
+    draft, gone = drafted_from(tmp_path, "b.csv", "text\nwell, yes\nno\n")
+    assert columns(draft) == {"text": "string"}
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_wide_characters(tmp_path: Path, codec: str) -> None:
+    draft, gone = drafted_from(tmp_path, "a.csv", "\ufeffa;b\r\n1;ü€\r\n2;x\r\n".encode(codec))
+    assert draft.source == {"csv": {"path": "a.csv", "delimiter": ";", "encoding": codec[:6]}}
+    assert (columns(draft), gone) == ({"a": "int64", "b": "string"}, [])
+    (tmp_path / "b.csv").write_bytes(
+        ("\ufeffk,s\n" + "".join(f"{i},ü{'x' * 990}\n" for i in range(5000))).encode(codec)
+    )
+    draft = infer([str(tmp_path / "b.csv")])
+    assert (columns(draft), draft.whole, list(draft.remarks)) == ({"k": "int64", "s": "string"}, False, [])
+
+
 def test_parquet_has_types_of_its_own(tmp_path: Path) -> None:
     table = pa.table(
         {

@@ -16,7 +16,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.10 pyth
 SOURCES = $(CURDIR) $(sort $(wildcard *.py) $(shell find schemas models transforms pipelines scheduler -name '*.py'))
 STRICT  = --config-settings editable_mode=strict
 
-.PHONY: help setup demo test lint bench image clean FORCE
+.PHONY: help setup demo test test-cluster lint bench image clean FORCE
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -28,7 +28,10 @@ demo: setup  ## analyze, train, package, score a night of real flights, look pre
 	$(PY) examples/flight_delay/demo.py
 
 test: setup  ## all tests, and the share of the code they cover
-	$(PY) -m pytest -n 2 --dist loadscope --cov --cov-report=term $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadscope -m "not cluster" --cov --cov-report=term $(ARGS)
+
+test-cluster: setup  ## the tests that start a Flink or a Spark, one after the other
+	$(PY) -m pytest -m cluster $(ARGS)
 
 lint: setup  ## ruff, mypy --strict and hadolint
 	$(PY) -m ruff check .

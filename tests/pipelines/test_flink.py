@@ -31,7 +31,7 @@ def slow(rows):
 """
 PREDICTIONS = "postprocess: post.py:slow\npredictions:\n  y: {tensor: y, type: float32}\n"
 
-pytestmark = needs_flink
+pytestmark = [needs_flink, pytest.mark.cluster]
 
 
 @pytest.fixture(scope="module")

@@ -43,8 +43,12 @@ WAYS: dict[str, list[str] | str] = {
     "Flink, cluster": "flink_cluster",
     "Spark, local": "spark_local",
 }
-NEEDS = {"Prism": [needs_prism], "Flink, local": [needs_flink], "Flink, cluster": [needs_flink]}
-NEEDS["Spark, local"] = [needs_spark]
+NEEDS = {
+    "Prism": [needs_prism],
+    "Flink, local": [needs_flink, pytest.mark.cluster],
+    "Flink, cluster": [needs_flink, pytest.mark.cluster],
+    "Spark, local": [needs_spark, pytest.mark.cluster],
+}
 
 
 @pytest.fixture(scope="module")

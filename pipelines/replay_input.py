@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import os
@@ -24,14 +23,15 @@ from ..schemas.rejected import SCHEMA as REJECTED
 from ..schemas.split import Split
 from ..transforms.replay_records import SCHEMA, encode_records
 from ..transforms.replayed import reread
+from .raw_text import RawTexts
 from .replay_parent import Parent
 
 CHUNK_ROWS = 1 << 16
 CHUNK_BYTES = 16 << 20
 _SHOWN = 3
 
-Edits = dict[tuple[str, int], bytes | None]
-"""(file, offset) -> the record's bytes, or None where an export has none."""
+Edits = dict[tuple[str, int], str | bytes | None]
+"""(file, offset) -> the record as text or as bytes, or None where an export has none."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def laid_down(parent: Parent, job: Job, edits: Edits | None) -> Iterator[Laid]:
       edits: what is to be scored again, and its bytes; None for all, as it is.
 
     Raises:
-      UsageError: when an edit names no reject of the parent.
+      UsageError: when an edit names no reject of the parent, or cannot be written in the source's encoding.
     """
     with tempfile.TemporaryDirectory(prefix="highbeam-replay-") as folder:
         digest, unread, splits, paths = hashlib.sha256(), 0, list[Split](), list[str]()
@@ -113,7 +113,7 @@ def _settled(chunk: pa.Table, parent: Parent, job: Job, left: Edits | None) -> t
     wanted = pa.repeat(True, rows.num_rows)
     edited = pa.repeat(False, rows.num_rows)
     if left is not None:
-        rows, wanted, edited = _edited(rows, left)
+        rows, wanted, edited = _edited(rows, left, parent, job)
     lost = pc.and_(wanted, pc.and_(pc.invert(edited), pc.or_(rows["raw"].is_null(), rows["truncated"])))
     missed = 0
     if pc.any(lost).as_py():
@@ -131,24 +131,44 @@ def _laid_over(rows: pa.RecordBatch, where: pa.Array, found: pa.RecordBatch) -> 
     return pa.RecordBatch.from_arrays(columns, schema=REJECTED)
 
 
-def _edited(rows: pa.RecordBatch, left: Edits) -> tuple[pa.RecordBatch, pa.Array, pa.Array]:
+def _edited(rows: pa.RecordBatch, left: Edits, parent: Parent, job: Job) -> tuple[pa.RecordBatch, pa.Array, pa.Array]:
     """Rows with edited bytes; which of them an export names, and which it changes."""
     raw, lengths, cut = rows["raw"].to_pylist(), rows["length"].to_pylist(), rows["truncated"].to_pylist()
     names = list(zip(rows["file"].to_pylist(), rows["offset"].to_pylist(), strict=True))
     wanted, edited = [name in left for name in names], [False] * len(names)
+    shown, written = (RawTexts(source, parent.plan.inputs) for source in (parent.plan.job.source, job.source))
     for place, name in enumerate(names):
-        new = left.pop(name, None)
-        new = _stripped(new) if new != raw[place] else new
-        if new is not None and new != raw[place]:
+        new = _changed(name, raw[place], left.pop(name, None), shown, written)
+        if new is not None:
             edited[place], raw[place], lengths[place], cut[place] = True, new, len(new), False
     columns = {"raw": raw, "length": lengths, "truncated": cut}
     arrays = [pa.array(columns[f.name], f.type) if f.name in columns else rows[f.name] for f in REJECTED]
     return pa.RecordBatch.from_arrays(arrays, schema=REJECTED), pa.array(wanted), pa.array(edited)
 
 
-def _stripped(raw: bytes | None) -> bytes | None:
-    """Edited bytes without a line break at their end, which an editor put there."""
-    return raw.removesuffix(b"\n").removesuffix(b"\r") if raw is not None and raw.endswith(b"\n") else raw
+def _changed(
+    name: tuple[str, int], raw: bytes | None, new: str | bytes | None, shown: RawTexts, written: RawTexts
+) -> bytes | None:
+    """The bytes of an edit, or None where it says what was exported.
+
+    Args:
+      name: file and offset.
+      raw: the bytes that were rejected.
+      new: what the export has now.
+      shown: how the parent's rejects are shown.
+      written: how the job reads text.
+    """
+    if isinstance(new, str):
+        exported = None if raw is None else shown.text(name[0], raw)
+        if exported is not None and new in (exported, exported + "\n", exported + "\r\n"):
+            return None
+        new = written.raw(*name, _stripped(new))
+    return None if new == raw else new
+
+
+def _stripped(text: str) -> str:
+    """Edited text without a line break at its end, which an editor put there."""
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
 def _all_known(left: Edits | None, parent: Parent) -> None:
@@ -165,7 +185,7 @@ def read_export(path: str) -> Edits:
       path: JSON Lines; of each object `file`, `offset`, and `raw` or `raw_base64` count.
 
     Raises:
-      UsageError: naming the line that is none.
+      UsageError: naming the line that is none, or when there is no line.
     """
     edits: Edits = {}
     try:
@@ -178,10 +198,12 @@ def read_export(path: str) -> Edits:
             if name in edits:
                 raise UsageError(f"{path}:{number}: {name[0]} at {name[1]:,} stands there twice")
             edits[name] = raw
+    if not edits:
+        raise UsageError(f"{path}: names no rows; write one with highbeam rejects --export")
     return edits
 
 
-def _edit(where: str, line: str) -> tuple[tuple[str, int], bytes | None]:
+def _edit(where: str, line: str) -> tuple[tuple[str, int], str | bytes | None]:
     try:
         record: Any = json.loads(line)
     except json.JSONDecodeError as error:
@@ -193,13 +215,9 @@ def _edit(where: str, line: str) -> tuple[tuple[str, int], bytes | None]:
         raise UsageError(f"{where}: file and offset must name a reject, as the export did")
     if not isinstance(raw, str | None) or not isinstance(coded, str | None):
         raise UsageError(f"{where}: raw and raw_base64 must be texts")
+    if raw is not None or coded is None:
+        return (file, offset), raw
     try:
-        return (file, offset), _bytes(raw, coded)
-    except (binascii.Error, UnicodeEncodeError) as error:
-        raise UsageError(f"{where}: raw or raw_base64 is no text of that kind: {error}") from error
-
-
-def _bytes(raw: str | None, coded: str | None) -> bytes | None:
-    if raw is not None:
-        return raw.encode()
-    return base64.b64decode(coded, validate=True) if coded is not None else None
+        return (file, offset), base64.b64decode(coded, validate=True)
+    except ValueError as error:
+        raise UsageError(f"{where}: raw_base64 is no base64: {error}") from error

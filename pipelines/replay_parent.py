@@ -12,7 +12,7 @@ from ..schemas.dates import resolve_date
 from ..schemas.errors import UsageError
 from ..schemas.job import Job
 from ..schemas.layout import layout
-from ..schemas.manifest import NOTHING_RECOVERED, Manifest
+from ..schemas.manifest import Manifest
 from ..schemas.plan import Plan
 from ..schemas.split import Split
 from ..transforms.published import published_schema
@@ -20,10 +20,10 @@ from ..transforms.tables import rejects
 from ..transforms.tables.base import Current
 from ..transforms.tables.choose import table_of
 from ..transforms.tables.columns import grown
-from .runs import manifests_of
+from .runs import came_to_nothing, manifests_of
 from .standing import kept_plan
 
-_NEVER_COUNTED = ("unreadable_input", "input_changed", NOTHING_RECOVERED)
+_NEVER_COUNTED = ("unreadable_input", "input_changed")
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ def _refused(job: Job, date: str) -> Parent:
 
 def _newest_refused(job: Job, date: str) -> Manifest | None:
     refused = [m for m in manifests_of(job, date) if m.status == "refused" and m.reason not in _NEVER_COUNTED]
+    refused = [m for m in refused if not came_to_nothing(m)]
     return max(refused, key=lambda m: m.launch, default=None)
 
 

@@ -50,7 +50,13 @@ def _submitted(job: Job) -> Iterator[Manifest]:
 
 
 def newest(job: Job, date: str | None = None) -> Manifest | None:
-    """The newest launch that counted rows, published or refused; of the greatest date when none is named."""
+    """The newest launch whose rejects stand, published or refused; of the greatest date when none is named."""
     ended = [m for m in manifests_of(job, date) if m.status in ("published", "refused", "superseded")]
-    counted = [m for m in ended if m.reason != NOTHING_RECOVERED]  # such a replay has no rejects of its own
+    published = {m.run_id for m in ended if m.status == "published"}
+    counted = [m for m in ended if not (came_to_nothing(m) or (m.status != "published" and m.parent in published))]
     return max(counted, key=lambda m: (m.date, m.launch), default=None)
+
+
+def came_to_nothing(manifest: Manifest) -> bool:
+    """Whether a run is a replay that did not bring its refused parent forward: the parent's rejects still stand."""
+    return bool(manifest.parent) and manifest.reason in (NOTHING_RECOVERED, "duplicate_key")

@@ -15,7 +15,7 @@ from ..schemas.manifest import NOTHING_RECOVERED, Manifest, Status, manifest_of
 from ..schemas.plan import Plan, load_plan
 from .published import published_schema
 from .reconcile import Tally, reconcile, staged_rejects
-from .replayed import recovers_nothing, scored_splits
+from .replayed import recovers_nothing, scored_splits, why_nothing
 from .staged import add_reasons, count_reasons
 from .tables import rejects
 from .tables.base import Publication, Written
@@ -95,7 +95,9 @@ def _keep(plan: Plan) -> str:
     parent, date = plan.replay.parent, plan.date
     by = add_reasons([count_reasons(batch) for batch in rejects.read(plan.layout.rejects, date, parent)])
     gone = plan.replay.read - plan.replay.predicted
-    said = f"none of the {gone:,} rejected rows of run {parent} was recovered; nothing was published"
+    said = (
+        f"none of the {gone:,} rejected rows of run {parent} was recovered; nothing was published; {why_nothing(plan)}"
+    )
     counts: dict[str, Any] = {"read": plan.replay.read, "predicted": plan.replay.predicted, "rejected": gone}
     status: Status = "already_published" if plan.replay.published else "refused"
     reason = "" if plan.replay.published else NOTHING_RECOVERED

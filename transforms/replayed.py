@@ -19,7 +19,7 @@ from ..schemas.replay import INPUT
 from ..schemas.split import Split
 from .formats.choose import format_of
 from .raw import fill_raw
-from .replay_records import fill_again, records_of
+from .replay_records import AGAIN, fill_again, records_of
 from .staged import SPLIT, Staged
 
 
@@ -36,6 +36,30 @@ def recovers_nothing(plan: Plan) -> bool:
         return not any(_rows(plan.staged(split.number)) for split in scored_splits(plan))
     except FileNotFoundError:
         return False
+
+
+def why_nothing(plan: Plan) -> str:
+    """How many rows a replay that recovers nothing scored again, and why the first of them was rejected."""
+    scored, first = 0, ""
+    for split in scored_splits(plan):
+        records = records_of(split, plan)
+        again = records.filter(records[AGAIN])["offset"]
+        scored += len(again)
+        if len(again) and not first:
+            with Staged(plan.staged(split.number)) as staged:
+                failed = staged.rejected()
+            first = _first(failed.filter(pc.is_in(failed["offset"], again.combine_chunks())))
+    if not scored:
+        return "none was scored again"
+    if not first:  # they were sound, and the merge turned them away
+        first = "merge: duplicate_key: their keys stand elsewhere in the night"
+    return f"{scored:,} {'was' if scored == 1 else 'were'} scored again, and the first rejected for: {first}"
+
+
+def _first(failed: pa.RecordBatch) -> str:
+    for row in failed.slice(0, 1).to_pylist():
+        return f"{row['file']} at {row['offset']:,}: {row['stage']}: {row['reason']}: {row['message']}"
+    return ""
 
 
 def _rows(path: str) -> int:

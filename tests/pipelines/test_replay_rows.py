@@ -13,6 +13,7 @@ import pytest
 
 import highbeam
 from highbeam.pipelines.rejects import export_rejects, reject_lines
+from highbeam.schemas.job import Job
 from highbeam.transforms import cells, ranges
 
 from tests.support.jobs import DAY, JOB, csv_lines, make_job, shuffled, write_night
@@ -69,7 +70,12 @@ def test_an_export_that_names_no_reject(tmp_path: Path) -> None:
     file = tmp_path / "rejects.jsonl"
     export_rejects(job, str(file))
     line = file.read_text()
-    wrong = {"not JSON": ("{", "not JSON"), "a list": ("[]", "not an object"), "twice": (line * 2, ":2: .* twice")}
+    wrong = {
+        "empty": ("\n", "names no rows"),
+        "not JSON": ("{", "not JSON"),
+        "a list": ("[]", "not an object"),
+        "twice": (line * 2, ":2: .* twice"),
+    }
     changed = {what: (json.dumps({**json.loads(line), **change}), say) for what, (change, say) in WRONG.items()}
     for text, message in [*wrong.values(), *changed.values()]:
         file.write_text(text)
@@ -94,6 +100,7 @@ def test_keys_that_stand_twice(duplicates: str, tmp_path: Path) -> None:
     if duplicates == "refuse":
         assert (manifest.status, manifest.reason) == ("refused", "duplicate_key")
         assert published(job).num_rows == 51
+        assert [reject["raw"] for reject in reject_lines(job, DAY)] == ["7,q,2"]  # the night's: nothing became of it
         return
     clean = undisturbed(mended, tmp_path) if duplicates == "keep" else None
     found = [(row["k"], row["g"]) for row in published(mended).to_pylist() if row["k"] in (7, 8)]
@@ -179,6 +186,39 @@ def test_many_ranges_of_many_equal_keys(
     assert manifest.rejected_by == undone.rejected_by
     left, never_lost = (sorted(map(str, reject_lines(one, DAY))) for one in (mended, clean))
     assert left == never_lost
+
+
+def edit(job: Job, file: Path, *edits: str) -> list[dict[str, Any]]:
+    """Exports the rejects, with the first ones edited; gives them as they were exported."""
+    export_rejects(job, str(file))
+    exported = [json.loads(line) for line in file.read_text().splitlines()]
+    edited = [*({**reject, "raw": raw} for reject, raw in zip(exported, edits, strict=False)), *exported[len(edits) :]]
+    file.write_text("".join(json.dumps(reject) + "\n" for reject in edited))
+    return exported
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_edits_are_written_in_the_encoding_of_the_source(encoding: str, tmp_path: Path) -> None:
+    path, file = tmp_path / "data" / DAY / "a.csv", tmp_path / "rejects.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_bytes("k,g,x\n1,é,1\n2,é,-1\n3,ö,-1\n".encode(encoding))
+    text = JOB.replace('*.csv"', f'*.csv", encoding: {encoding}').replace(", values: [a, b, c]", "")
+    job = make_job(tmp_path, text, overrides=["rejects.max_fraction=1"])
+    highbeam.run(job, DAY)
+    if encoding == "latin-1":
+        edit(job, file, "2,\u20ac,1")
+        with pytest.raises(highbeam.UsageError, match=r"a.csv at 12: .*'\\u20ac'.* cannot be written in iso8859-1"):
+            highbeam.replay(job, DAY, export=str(file))
+    edit(job, file, "2,é,-2")
+    again = highbeam.replay(job, DAY, export=str(file)).message
+    assert "2 were scored again, and the first rejected for: data/2013-12-01/a.csv at" in again
+    assert "validate: below_min: column x: -2 is below" in again
+    exported = edit(job, file, "2,café,1\n")
+    assert [reject["raw"] for reject in exported] == ["2,é,-1", "3,ö,-1"]
+    assert highbeam.replay(job, DAY, export=str(file)).predicted == 2
+    assert highbeam.lookup(job, [1, 2])["g"].to_pylist() == ["é", "café"]
+    (left,) = highbeam.rejects(job, DAY)
+    assert left["raw"].to_pylist() == ["3,ö,-1".encode("utf-16-le" if encoding == "utf-16" else encoding)]
 
 
 def test_an_edit_may_hold_anything(tmp_path: Path) -> None:

@@ -184,10 +184,11 @@ def commands() -> str:
     """What all commands take, and a section for each: what it does and what else it takes."""
     top = next(action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
     each = {name: (command.description, _arguments(command)) for name, command in top.choices.items()}
-    common = [row for row in each["check"][1] if all(row in rows for _, rows in each.values())]
-    sections = [_arguments_table("Every command takes:", common)]
+    jobs = [rows for name, (_, rows) in each.items() if name != "infer"]
+    common = [row for row in each["check"][1] if all(row in rows for rows in jobs)]
+    sections = [_arguments_table("Every command but `infer` takes:", common)]
     for name, (description, rows) in each.items():
-        own = [row for row in rows if row not in common]
+        own = [row for row in rows if row not in common or name == "infer"]
         sections.append(_arguments_table(f"### highbeam {name}\n\n{description}", own))
     return "\n\n".join(sections)
 

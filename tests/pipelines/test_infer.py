@@ -237,6 +237,10 @@ def test_ragged_rows_leave_the_delimiter_to_the_header(tmp_path: Path) -> None:
     assert f"\n# {remark}\nname: a\n" in draft.text()
     draft, gone = drafted_from(tmp_path, "b.csv", "text\nwell, yes\nno\n")
     assert columns(draft) == {"text": "string"}
+    draft, gone = drafted_from(tmp_path, "c.csv", "a;b;c\n1;2\n1;2;3;4\n1;2;3\n")
+    assert (draft.source["csv"]["delimiter"], [*columns(draft)], len(gone)) == (";", ["a", "b", "c"], 2)
+    draft, gone = drafted_from(tmp_path, "d.csv", "either;or\nx\ny\n")
+    assert (columns(draft), gone) == ({"either_or": {"type": "string", "from": "either;or"}}, [])
 
 
 @pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])

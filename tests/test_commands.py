@@ -201,7 +201,7 @@ def test_a_folder_with_any_name_works(folder: Path, capsys: pytest.CaptureFixtur
         ("state=job.yaml/x", "state: .*job.yaml is a file, not a folder"),
         ("state=table/x", "state: must not lie among the table's files"),
         ("columns.x.pattern='(['", "pattern belongs to string"),
-        ("columns.g.pattern='(['", "column g: "),
+        ("columns.g.pattern='(['", "columns.g: pattern: "),
         ("beam.direct_num_workers=many", "beam: argument --direct_num_workers: invalid int value: 'many'$"),
         ("predictions={}", "predictions: "),
         ("predictions.y={tensor: y, min: 2, max: 1}", "min 2 is above max 1"),

@@ -51,7 +51,7 @@ def test_every_date_of_the_range_is_read_and_a_path_without_date_once(nights: Pa
 def test_the_training_source_goes_before_the_nightly_one(nights: Path) -> None:
     job = job_of(nights, training="source: {csv: {path: all.csv}}, columns: {y: float32}")
     assert names(nights, job) == ["all.csv"]
-    assert training_source(job, None, None).csv.delimiter == ","
+    assert training_source(job, None, None).format == "csv"
     assert training_source(job, None, None).split_size == 65536
 
 

@@ -40,7 +40,7 @@ def problems(text: str) -> list[str]:
 def test_a_good_job_is_read_whole() -> None:
     job = parse(GOOD)
     assert job.folder == "/jobs/delays"
-    assert job.source.csv.path == ("data/{date:%Y-%m-%d}/*.csv",)
+    assert job.source.files.path == ("data/{date:%Y-%m-%d}/*.csv",)
     assert job.contract.key == ("flight_id",)
     assert job.columns["zip"].source == "postal code"
     assert job.columns["carrier"].values == ("AA", "NO")
@@ -154,6 +154,7 @@ def test_variables_and_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
     text = GOOD.replace("source:\n", "source:\n  min_rows: ${MIN_ROWS}\n").replace("delays\n", "${NAME:-nightly}\n", 1)
     job = parse(text, "output.delta.path=/tmp/table", "rejects.max_fraction=0.5", "beam.runner=PrismRunner")
     assert (job.name, job.source.min_rows) == ("nightly", 7)
+    assert job.output.delta
     assert (job.output.delta.path, job.rejects.max_fraction, job.beam) == (
         "/tmp/table",
         0.5,

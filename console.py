@@ -60,9 +60,7 @@ def run(options: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     """`highbeam run`."""
     from .pipelines.run import run
 
-    if options.model_version:
-        options.set.append(f"model.version={options.model_version}")
-    job = _job(options)
+    job = _job_of_version(options)
     manifest = run(
         job,
         options.date,
@@ -73,8 +71,7 @@ def run(options: argparse.Namespace, beam_flags: Sequence[str]) -> int:
         beam_flags=beam_flags,
         progress=progress_line(sys.stderr),
     )
-    _show(options.json, run_record(manifest), run_summary(manifest, options.job))
-    return manifest.exit_code
+    return _ended(options, manifest)
 
 
 def lookup(options: argparse.Namespace, _: Sequence[str]) -> int:
@@ -109,18 +106,15 @@ def replay(options: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     """`highbeam replay`."""
     from .pipelines.replay import replay
 
-    if options.model_version:
-        options.set.append(f"model.version={options.model_version}")
     manifest = replay(
-        _job(options),
+        _job_of_version(options),
         options.date,
         export=options.export,
         other_model=options.other_model,
         beam_flags=beam_flags,
         progress=progress_line(sys.stderr),
     )
-    _show(options.json, run_record(manifest), run_summary(manifest, options.job))
-    return manifest.exit_code
+    return _ended(options, manifest)
 
 
 def runs(options: argparse.Namespace, _: Sequence[str]) -> int:
@@ -222,6 +216,19 @@ def progress_text(now: Progress) -> str:
 
 def _job(options: argparse.Namespace) -> Job:
     return load_job(options.job, options.set)
+
+
+def _job_of_version(options: argparse.Namespace) -> Job:
+    """The job, with the model version of the command line."""
+    if options.model_version:
+        options.set.append(f"model.version={options.model_version}")
+    return _job(options)
+
+
+def _ended(options: argparse.Namespace, manifest: Manifest) -> int:
+    """Shows how a run or a replay ended; gives the exit status."""
+    _show(options.json, run_record(manifest), run_summary(manifest, options.job))
+    return manifest.exit_code
 
 
 def _show(as_json: bool, record: dict[str, Any], text: str) -> None:

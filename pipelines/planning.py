@@ -134,8 +134,10 @@ def look(job: Job, date: str | None, beam_flags: Sequence[str] = ()) -> tuple[li
     if options and not problems:
         check_buckets(job, options)  # alone: nothing else would be heard of either
     with problems.part():
-        check_source(job.source, job.read_contract)
-        splits = plan_splits(job.source, job.read_contract, job.folder, date) if date else []
+        if date:
+            splits = plan_splits(job.source, job.read_contract, job.folder, date)
+        else:
+            check_source(job.source, job.read_contract)
     with problems.part():
         sides = plan_sides(job, [date] if date else [], skip_dated=True)
     with problems.part():

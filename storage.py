@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 
 import pyarrow as pa
 
-from .stores import globs
+from .stores import globs, options
 from .stores.base import FileInfo, Sink, StorageError, Store, join, name_of, scheme
 from .stores.globs import has_wildcard
 from .stores.local import LocalStore
@@ -113,6 +113,11 @@ def writer(folder: str) -> AbstractContextManager[Sink]:
           path = sink.commit(f"{sink.sha256[:16]}.parquet")
     """
     return _store(folder).writer(folder)
+
+
+def delta_options(path: str) -> dict[str, str]:
+    """What delta-rs has to be told of the store that a table lies in, to reach it as this module does."""
+    return options.for_delta(path)
 
 
 def unwritable(folder: str) -> str | None:

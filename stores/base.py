@@ -28,7 +28,7 @@ class FileInfo:
     Attributes:
       path: where it lies; opens as it is.
       size: bytes.
-      mark: changes when the object does: locally its mtime in nanoseconds, else its ETag or generation.
+      mark: changes when the object does: locally its mtime in nanoseconds, else its ETag.
     """
 
     path: str

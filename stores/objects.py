@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from io import RawIOBase
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from . import options
 from .base import FileInfo, Sink, StorageError, join
 
 SCHEMES = ("s3", "gs")
@@ -33,7 +34,7 @@ class ObjectStore:
         self._store = _opened(bucket)
 
     def stat(self, path: str) -> FileInfo | None:
-        """The object, with its ETag (or its generation, where there is one) as mark."""
+        """The object, with its ETag as mark."""
         if not self._key(path):
             return None
         with self._asked(path) as obstore:
@@ -79,15 +80,20 @@ class ObjectStore:
             return True
 
     def remove(self, path: str) -> None:
-        """Removes an object; the services take it for no mistake when there is none."""
-        with self._asked(path) as obstore:
+        """Removes an object; that there is none is a mistake to Cloud Storage alone, and not to us."""
+        with self._asked(path) as obstore, suppress(FileNotFoundError):
             obstore.delete(self._store, self._key(path))
 
     def remove_tree(self, path: str) -> None:
         """Removes all objects below a prefix."""
         with self._asked(path) as obstore:
             for page in obstore.list(self._store, self._key(path) + "/", chunk_size=_AT_ONCE):
-                obstore.delete(self._store, [meta["path"] for meta in page])
+                names = [meta["path"] for meta in page]
+                try:
+                    obstore.delete(self._store, names)
+                except FileNotFoundError:  # another remover was faster with some of them
+                    for name in names:
+                        self.remove(join(self._bucket, name))
 
     @contextmanager
     def writer(self, folder: str) -> Iterator[Sink]:
@@ -112,7 +118,8 @@ class ObjectStore:
         return path.removeprefix(self._bucket).strip("/")
 
     def _described(self, meta: Any) -> FileInfo:
-        mark = meta.get("version") or meta.get("e_tag") or str(meta["last_modified"])
+        # A listing gives the ETag alone, so that a version or generation would differ from what a listing said.
+        mark = (meta.get("e_tag") or "").strip('"') or str(meta["last_modified"])
         return FileInfo(join(self._bucket, meta["path"]), meta["size"], mark)
 
     @contextmanager
@@ -174,7 +181,7 @@ def _opened(bucket: str) -> Any:
         raise StorageError(
             f"{bucket}: object stores need the package obstore; pip install 'highbeam[stores]'"
         ) from None
-    return from_url(bucket)
+    return from_url(bucket, **options.for_obstore(bucket))
 
 
 def _first_line(error: Exception) -> str:

@@ -20,10 +20,14 @@ from highbeam.storage import StorageError
 TREE = ("a/x.csv", "a/y.txt", "a/_hidden.csv", "a/.dot.csv", "a/b/x.csv", "a/b/c/z.csv", "_skip/q.csv", "top.csv")
 
 
-@pytest.fixture(params=["files", "s3"])
-def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A folder of this machine, and one in a bucket."""
-    return str(tmp_path) if request.param == "files" else request.getfixturevalue("bucket") + f"/{uuid.uuid4().hex}"
+BUCKETS = ["bucket", "gcs_bucket"]
+
+
+@pytest.fixture(params=["tmp_path", *BUCKETS])
+def root(request: pytest.FixtureRequest) -> str:
+    """A folder of this machine, and one in a bucket of each service."""
+    place = str(request.getfixturevalue(request.param))
+    return place if request.param == "tmp_path" else f"{place}/{uuid.uuid4().hex}"
 
 
 @pytest.fixture
@@ -90,6 +94,16 @@ def test_the_mark_changes_with_the_object(root: str) -> None:
         assert found
         marks.append(found.mark)
     assert marks[0] != marks[1]
+
+
+def test_a_listing_and_a_look_agree_in_a_bucket_that_keeps_versions(s3_server: str) -> None:
+    import boto3
+
+    client = boto3.client("s3", endpoint_url=s3_server, region_name="us-east-1")
+    client.create_bucket(Bucket="versioned")
+    client.put_bucket_versioning(Bucket="versioned", VersioningConfiguration={"Status": "Enabled"})
+    storage.put("s3://versioned/x", b"1")
+    assert storage.find("s3://versioned/*") == [storage.stat("s3://versioned/x")]
 
 
 def test_the_mark_of_a_file_is_its_time(tmp_path: Path) -> None:
@@ -222,7 +236,7 @@ def test_removing_a_folder_leaves_those_whose_names_begin_alike(root: str) -> No
 
 
 def test_two_may_remove_a_tree_at_once(root: str) -> None:
-    for number in range(100):
+    for number in range(40):
         storage.put(f"{root}/t/{number % 7}/{number}", b"")
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(storage.remove_tree, [f"{root}/t"] * 4))
@@ -251,8 +265,10 @@ def test_join(parts: tuple[str, ...], joined: str) -> None:
     assert storage.join(*parts) == joined
 
 
-def test_a_bucket_that_is_not_there_is_named(bucket: str) -> None:
-    nowhere = "s3://no-such-bucket-here/x"
+@pytest.mark.parametrize("service", BUCKETS)
+def test_a_bucket_that_is_not_there_is_named(service: str, request: pytest.FixtureRequest) -> None:
+    bucket = request.getfixturevalue(service)
+    nowhere = f"{storage.scheme(bucket)}://no-such-bucket-here/x"
     with pytest.raises(StorageError, match=nowhere):
         storage.listing(nowhere)
     assert nowhere in (storage.unwritable(nowhere) or "")

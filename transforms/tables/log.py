@@ -7,7 +7,6 @@ or it fails, and the partition is looked at again.
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +39,7 @@ def open_table(path: str) -> DeltaTable | None:
       UsageError: when files of the table cannot be read on their own.
     """
     try:
-        table = DeltaTable(path, storage_options=_options(path))
+        table = DeltaTable(path, storage_options=storage.delta_options(path))
     except TableNotFoundError:
         return None
     protocol = table.protocol()
@@ -68,20 +67,12 @@ def open_or_create(path: str, schema: pa.Schema, partition: Sequence[str] = ("da
             mode="error",
             partition_by=list(partition),
             commit_properties=CommitProperties(max_commit_retries=0),
-            storage_options=_options(path),
+            storage_options=storage.delta_options(path),
         )
     except (DeltaError, CommitFailedError):
         if table := open_table(path):
             return table
         raise
-
-
-def _options(path: str) -> dict[str, str]:
-    """What delta-rs has to be told of a store: on S3 a commit is a put on the condition that nothing is there."""
-    if storage.scheme(path) != "s3":
-        return {}
-    plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
-    return {"conditional_put": "etag", **({"allow_http": "true"} if plain else {})}
 
 
 def arrow_schema(table: DeltaTable) -> pa.Schema:

@@ -19,10 +19,47 @@ from .runtime import tf
 Array = np.ndarray[Any, Any]
 
 
-class Composed:
-    """What a Fit describes, traced once for any number of rows; XLA is off, as it would compile for each number.
+class Fed:
+    """A function fed with columns, traced once for any number of rows; XLA is off, as it would compile for each number.
 
     Holds on to the loaded SavedModels: their tables and variables live as long as it does.
+
+    Args:
+      fit: how the columns get into it.
+    """
+
+    def __init__(self, fit: Fit) -> None:
+        self.columns = tuple(feed.column for feed in fit.feeds)
+        self._fit = fit
+        self._packs = packs(fit.feeds)
+
+    def _tensors(self, rows: pa.RecordBatch) -> Iterator[Any]:
+        yield tf.constant(rows.num_rows, tf.int64)
+        for pack in self._packs:
+            yield from packed(pack, rows)
+
+    def _traced(self, body: Callable[..., list[Any]]) -> Any:
+        specs = [tf.TensorSpec([], tf.int64), *(spec for pack in self._packs for spec in pack_specs(pack))]
+        return tf.function(body, input_signature=specs, autograph=False).get_concrete_function()
+
+    def _features(self, rows: Any, parts: Sequence[Any]) -> Mapping[str, Any]:
+        """Inside a graph: what the signature is fed with, the transform graph's outputs or the columns themselves."""
+        flat = iter(parts)
+        columns: dict[str, Any] = {}
+        for pack in self._packs:
+            columns |= unpacked(pack, list(islice(flat, len(pack_specs(pack)))), rows)
+        graph = self._fit.graph
+        if graph is None:
+            return columns
+        inputs = {
+            name: _shaped(columns[name], spec) if name in columns else blank(spec, rows)
+            for name, spec in graph.inputs.items()
+        }
+        return graph.inlined(inputs, [link.feature for link in self._fit.links])
+
+
+class Composed(Fed):
+    """What a Fit describes, from columns to predictions.
 
     Args:
       fit: how the columns get into the model.
@@ -30,9 +67,8 @@ class Composed:
     """
 
     def __init__(self, fit: Fit, columns: Sequence[PredictionColumn]) -> None:
-        self.columns = tuple(feed.column for feed in fit.feeds)
-        self._fit, self._columns = fit, columns
-        self._packs = packs(fit.feeds)
+        super().__init__(fit)
+        self._columns = columns
         self._counts: list[int] = []
         self._all = self._traced(self._predictions)
         self._graph_alone: Any = None
@@ -60,15 +96,6 @@ class Composed:
                 named[unsound] = name
         return pa.array(named, pa.string())
 
-    def _tensors(self, rows: pa.RecordBatch) -> Iterator[Any]:
-        yield tf.constant(rows.num_rows, tf.int64)
-        for pack in self._packs:
-            yield from packed(pack, rows)
-
-    def _traced(self, body: Callable[..., list[Any]]) -> Any:
-        specs = [tf.TensorSpec([], tf.int64), *(spec for pack in self._packs for spec in pack_specs(pack))]
-        return tf.function(body, input_signature=specs, autograph=False).get_concrete_function()
-
     def _predictions(self, rows: Any, *parts: Any) -> list[Any]:
         features = self._features(rows, parts)
         signature = self._fit.signature
@@ -87,21 +114,6 @@ class Composed:
         judged = {name: unsound(feature, rows) for name, feature in sorted(features.items()) if _is_judged(feature)}
         self._judged = tuple(judged)
         return [*judged.values(), *(tensor for feature in features.values() for tensor in flatten(feature))]
-
-    def _features(self, rows: Any, parts: Sequence[Any]) -> Mapping[str, Any]:
-        """What the signature is fed with: the graph's outputs, or the columns themselves."""
-        flat = iter(parts)
-        columns: dict[str, Any] = {}
-        for pack in self._packs:
-            columns |= unpacked(pack, list(islice(flat, len(pack_specs(pack)))), rows)
-        graph = self._fit.graph
-        if graph is None:
-            return columns
-        inputs = {
-            name: _shaped(columns[name], spec) if name in columns else blank(spec, rows)
-            for name, spec in graph.inputs.items()
-        }
-        return graph.inlined(inputs, [link.feature for link in self._fit.links])
 
 
 def _is_judged(feature: Any) -> bool:

@@ -29,6 +29,7 @@ class Fit:
       outputs: the signature's outputs that are wanted.
       feeds: the columns the outputs depend on.
       links: the features the signature is fed with.
+      offered: feature -> spec, of all that the signature may be fed with.
       rows: everything side by side.
     """
 
@@ -37,6 +38,7 @@ class Fit:
     outputs: tuple[str, ...]
     feeds: tuple[Feed, ...]
     links: tuple[Link, ...]
+    offered: Mapping[str, Any]
     rows: tuple[FitRow, ...]
 
 
@@ -67,7 +69,7 @@ def fit(
         rows = [*_raw_rows(contract, graph, wanted), *linked]
     feeds = [feed(contract, name, spec) for name, spec in wanted.items() if name in features(contract)]
     rows = [*_strays(signature, mapping), *rows]
-    return Fit(graph, signature, tuple(outputs), tuple(feeds), tuple(links), tuple(rows))
+    return Fit(graph, signature, tuple(outputs), tuple(feeds), tuple(links), offered, tuple(rows))
 
 
 def _strays(signature: Graph, mapping: Mapping[str, str]) -> Iterator[FitRow]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..schemas.errors import UsageError
+from .devices import on_device
 from .flow import dependencies, prune
 from .mirror import here
 from .runtime import tf
@@ -113,13 +114,18 @@ def load_transform(folder: str) -> Graph:
     return Graph(function, dict(inputs), dict(function.structured_outputs), owner, "the transform graph")
 
 
-def load_signature(folder: str, name: str) -> Graph:
+def load_signature(folder: str, name: str, device: str = "") -> Graph:
     """Loads one signature of a SavedModel.
+
+    Args:
+      folder: of the SavedModel.
+      name: of the signature.
+      device: that is to hold this copy of its variables; see `devices.on_device`.
 
     Raises:
       UsageError: when there is no SavedModel, or no such signature; names those that are there.
     """
-    owner = _load(Path(here(folder)), f"no SavedModel in {folder}: saved_model.pb is missing")
+    owner = _load(Path(here(folder)), f"no SavedModel in {folder}: saved_model.pb is missing", device)
     if name not in owner.signatures:
         there = ", ".join(sorted(owner.signatures)) or "none"
         raise UsageError(f"{folder} has no signature {name!r}; it has: {there}. Set model.signature")
@@ -134,18 +140,18 @@ def _spec(output: Any) -> Spec:
     return tf.TensorSpec.from_tensor(output) if isinstance(output, tf.Tensor) else output
 
 
-def _load(path: Path, missing: str) -> Any:
+def _load(path: Path, missing: str, device: str = "") -> Any:
     if not (path / "saved_model.pb").is_file():
         raise UsageError(missing)
     state = (path / "saved_model.pb").stat()
-    return _loaded(str(path), (state.st_ino, state.st_size, state.st_mtime_ns))
+    return _loaded(str(path), (state.st_ino, state.st_size, state.st_mtime_ns), device)
 
 
 @lru_cache(maxsize=2)
-def _loaded(path: str, mark: tuple[int, ...]) -> Any:
-    """Loads a SavedModel; the graph and the model looked at before launch are not loaded again to score."""
+def _loaded(path: str, mark: tuple[int, ...], device: str) -> Any:
+    """Loads a SavedModel, once for each device; those looked at before launch are not loaded again to score."""
     try:
-        return tf.saved_model.load(path)
+        return on_device(device, lambda: tf.saved_model.load(path))
     except (tf.errors.OpError, OSError, ValueError, KeyError, AttributeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UsageError(f"{path} cannot be loaded as a SavedModel: {first}") from error

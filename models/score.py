@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from ..schemas.batch import OFFSET, Batch
 from ..schemas.rejected import Stage
-from .backends.base import Backend, Exhausted, Guilty
+from .backends.base import Backend, Exhausted, Guilty, Preprocessor
 from .predictions import prediction_schema
-from .scorer import Scorer
+from .scorer import Loaded, Scorer
 from .values import judge, turn_away_unsound
 
 REASONS: dict[Stage, tuple[str, str]] = {
@@ -23,7 +23,7 @@ REASONS: dict[Stage, tuple[str, str]] = {
 
 
 def score_batch(
-    batch: Batch, scorer: Scorer, key: Sequence[str], passthrough: Sequence[str], judged: bool = True
+    batch: Batch, scorer: Scorer[Backend], key: Sequence[str], passthrough: Sequence[str], judged: bool = True
 ) -> Batch:
     """Scores a batch.
 
@@ -42,7 +42,8 @@ def score_batch(
       The batch with key, passthrough and prediction columns and `_offset`.
     """
     backend = scorer.backend
-    scored, failures = _score(batch.rows, scorer)
+    done, failures = _score(batch.rows, scorer)
+    scored = joined(done, prediction_schema(backend.predictions))
     batch = _turn_away(batch, failures, backend, key)
     given = batch.rows
     names = [*key, *passthrough]
@@ -89,8 +90,8 @@ class Failure:
     error: Exception
 
 
-def _score(rows: pa.RecordBatch, scorer: Scorer) -> tuple[pa.RecordBatch, list[Failure]]:
-    """Predictions of the rows that could be scored, in order, and the failures of the others."""
+def _score(rows: pa.RecordBatch, scorer: Scorer[Loaded]) -> tuple[list[pa.RecordBatch], list[Failure]]:
+    """What came of the rows that went through, in order, and the failures of the others."""
     done: list[pa.RecordBatch] = []
     failures: list[Failure] = []
     place = 0
@@ -100,7 +101,7 @@ def _score(rows: pa.RecordBatch, scorer: Scorer) -> tuple[pa.RecordBatch, list[F
         else:
             done.append(result)
         place += piece.num_rows
-    return joined(done, prediction_schema(scorer.backend.predictions)), failures
+    return done, failures
 
 
 def joined(parts: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
@@ -110,9 +111,33 @@ def joined(parts: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch
     return pa.concat_batches(parts) if parts else pa.RecordBatch.from_pylist([], schema=schema)
 
 
+def preprocess_batch(batch: Batch, scorer: Scorer[Preprocessor], key: Sequence[str], kept: Sequence[str]) -> Batch:
+    """Makes of a batch what another worker's model reads.
+
+    Args:
+      batch: rows with the columns of the contract.
+      scorer: what comes before the model.
+      key: the key's columns.
+      kept: the columns that travel beside the features.
+
+    Returns:
+      The batch with the columns of the features, the kept ones and `_offset`. Rows that fail are turned away with
+      stage `preprocess`.
+    """
+    done, failures = _score(batch.rows, scorer)
+    batch = _turned_away(batch, [(failure.place, "preprocess", str(failure.error)) for failure in failures], key)
+    features = joined(done, scorer.backend.schema)
+    names = [*kept, OFFSET]
+    columns = [*features.columns, *batch.rows.select(names).columns]
+    return batch.with_rows(pa.RecordBatch.from_arrays(columns, [*features.schema.names, *names]))
+
+
 def _turn_away(batch: Batch, failures: Sequence[Failure], backend: Backend, key: Sequence[str]) -> Batch:
     """Moves the failed rows to the rejects, each with the stage that failed."""
-    blamed = [(failure.place, *_blame(failure, backend)) for failure in failures]
+    return _turned_away(batch, [(failure.place, *_blame(failure, backend)) for failure in failures], key)
+
+
+def _turned_away(batch: Batch, blamed: Sequence[tuple[int, Stage, str]], key: Sequence[str]) -> Batch:
     alive = np.arange(batch.rows.num_rows)
     for stage, (reason, what) in REASONS.items():
         found = {place: f"{what}: {message}" for place, at, message in blamed if at == stage}

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import count
+from typing import Generic, TypeVar
 
 import pyarrow as pa
 
 from ..schemas.errors import HighbeamError
 from ..schemas.halving import halving
 from .backends import framework
-from .backends.base import Backend, Exhausted, Guilty
+from .backends.base import Backend, Exhausted, Guilty, Preprocessor
 from .scoring import Scoring
 
 Piece = tuple[pa.RecordBatch, pa.RecordBatch | Exception]
 """Rows and their predictions, or one row and why it has none."""
 
 
-class Scorer:
-    """A loaded model.
+Loaded = TypeVar("Loaded", Backend, Preprocessor)
+
+
+class Scorer(Generic[Loaded]):
+    """A loaded model, or what comes before it.
 
     Args:
       backend: scores record batches.
@@ -27,8 +32,8 @@ class Scorer:
       ceiling: the most rows to score at once, learned from batches that did not fit; None while all did.
     """
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
+    def __init__(self, backend: Loaded) -> None:
+        self.backend: Loaded = backend
         self.ceiling: int | None = None
 
     def predictions(self, rows: pa.RecordBatch) -> Iterator[Piece]:
@@ -56,10 +61,37 @@ class Scorer:
             raise
 
 
-def load(scoring: Scoring) -> Scorer:
-    """Loads a model.
+class Scorers:
+    """A model and its copies, one for each accelerator of this worker.
+
+    Args:
+      backends: the copies.
+    """
+
+    def __init__(self, backends: Iterable[Backend]) -> None:
+        self._scorers = [Scorer(backend) for backend in backends]
+        self._turns = count()
+
+    def next(self) -> Scorer[Backend]:
+        """The copies in turn."""
+        return self._scorers[next(self._turns) % len(self._scorers)]
+
+
+def load(scoring: Scoring) -> Scorer[Backend]:
+    """Loads transform graph and model, to be run in one call.
 
     Raises:
       UsageError: when it does not fit, as `examine` would have said.
     """
     return Scorer(framework(scoring.model.backend).load(scoring))
+
+
+def load_all(scoring: Scoring) -> Scorers:
+    """Loads a model as a worker needs it: with its graph, or alone for each accelerator."""
+    backends = framework(scoring.model.backend)
+    return Scorers(backends.load_predictors(scoring) if scoring.model.apart else [backends.load(scoring)])
+
+
+def load_preprocessor(scoring: Scoring) -> Scorer[Preprocessor]:
+    """Loads what comes before the model, for workers that do nothing else."""
+    return Scorer(framework(scoring.model.backend).load_preprocessor(scoring))

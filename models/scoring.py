@@ -27,6 +27,7 @@ class Model:
       inputs: signature input -> feature or column, where the names differ.
       input_format: `tensors` or `tf_example`.
       backend: the framework.
+      apart: whether transform graph and model run on different workers.
     """
 
     saved_model: str
@@ -36,6 +37,7 @@ class Model:
     inputs: Mapping[str, str] = field(default_factory=dict)
     input_format: str = "tensors"
     backend: str = "tensorflow"
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,5 +106,13 @@ def examine(job: Job, saved_model: str, transform: str | None) -> Examined:
     from .backends import framework
 
     reference = job.model
-    model = Model(saved_model, transform, job.contract, reference.signature, reference.inputs, reference.input_format)
+    model = Model(
+        saved_model,
+        transform,
+        job.contract,
+        reference.signature,
+        reference.inputs,
+        reference.input_format,
+        apart=job.apart,
+    )
     return framework(model.backend).examine(model, job.predictions, job.folder, published_inputs(job))

@@ -37,7 +37,8 @@ def check_settings(job: Job, options: PipelineOptions) -> None:
     given = options.get_all_options()
     if given["runner"] != RUNNER:
         return
-    problems = [*_cloud(given), *_image(given), *_workers(given), *_accelerator(given), *_places(job)]
+    problems = [*_cloud(given), *_image(given), *_workers(given), *_accelerator(given)]
+    problems += [*_apart(given, job), *_places(job)]
     if problems:
         raise JobError(problems)
 
@@ -131,6 +132,20 @@ def _accelerator(given: dict[str, Any]) -> Iterator[str]:
             yield f"beam: accelerator {value!r}: workers come without a driver; end it with ;install-nvidia-driver"
         elif found["type"].startswith("tpu") and not (given["machine_type"] or "").startswith("ct"):
             yield f"beam: accelerator {value!r}: a TPU needs its own machine_type, for example ct5lp-hightpu-1t"
+
+
+def _apart(given: dict[str, Any], job: Job) -> Iterator[str]:
+    """The accelerator of the steps that need one, beside what is said of all workers."""
+    ours = job.accelerator
+    if ours is None:
+        return
+    for name, mark in (("dataflow_service_options", "worker_accelerator="), ("resource_hints", "accelerator=")):
+        if any(text.startswith(mark) for text in given[name] or ()):
+            yield f"beam: {name} gives accelerators to all workers, `accelerator` to those of the model; leave one out"
+    if ours.is_tpu and not (ours.machine_type or "").startswith("ct"):
+        yield "accelerator: a TPU needs a machine_type of its own, for example ct5lp-hightpu-1t"
+    if ours.is_tpu and not ours.topology:
+        yield "accelerator: a TPU needs its topology, for example 1x1"
 
 
 def places(job: Job) -> list[tuple[str, str]]:

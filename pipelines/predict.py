@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 
 from ..models.code_archive import packed_reference
-from ..models.handler import BatchHandler
+from ..models.handler import BatchHandler, PreprocessHandler
 from ..models.scoring import Scoring
 from ..schemas.batch import Batch
 from ..schemas.plan import Plan, load_plan
@@ -22,6 +22,7 @@ from ..transforms.merge import Merge
 from ..transforms.postprocess import Postprocess
 from ..transforms.publish import Publish
 from ..transforms.read import Read
+from ..transforms.read_features import ReadFeatures
 from ..transforms.replayed import scored_splits
 from ..transforms.stage import Stage
 from ..transforms.validate import Validate
@@ -30,7 +31,7 @@ from ..transforms.validate import Validate
 def build(pipeline: beam.Pipeline, plan: Plan, scoring: Scoring, raise_refusal: bool = False) -> beam.PCollection[str]:
     """Wires a whole run.
 
-    Rows never cross a shuffle: split descriptors do before the fused stage, names of files after it.
+    Rows never cross a shuffle: split descriptors do before a fused stage, names of files after it.
 
     Args:
       pipeline: where to add the steps.
@@ -41,34 +42,87 @@ def build(pipeline: beam.Pipeline, plan: Plan, scoring: Scoring, raise_refusal: 
     Returns:
       One element, the manifest's path.
     """
+    planned = pipeline | "Plan" >> beam.Create([plan.path], reshuffle=False)
     splits = (
-        pipeline
-        | "Plan" >> beam.Create([plan.path], reshuffle=False)
+        planned
         | "Splits" >> beam.FlatMap(splits_of).with_input_types(str).with_output_types(Split)
         | beam.Reshuffle().with_output_types(Split)
     )
-    scored = score(splits, plan, scoring)
-    staged = scored | Stage(plan.path)
+    if plan.job.apart:
+        staged = score_apart(planned, splits, plan, scoring)
+    else:
+        batches = read(splits, plan) | RunInference(_handler(plan, scoring)).with_output_types(Batch)
+        staged = finish(batches, plan, scoring)
     if plan.replay:
         staged = (staged, staged | Carry(plan.path)) | "Scored and carried" >> beam.Flatten()
     return staged | Merge(plan.path) | Publish(plan.path, raise_refusal)
 
 
-def score(splits: beam.PCollection[Split], plan: Plan, scoring: Scoring) -> beam.PCollection[Batch]:
-    """The fused stage up to staging: read, validate, predict, postprocess."""
+def read(splits: beam.PCollection[Split], plan: Plan) -> beam.PCollection[Batch]:
+    """Up to the model: read, validate, join."""
+    batches = splits | Read(plan.path) | Validate(plan.job.read_contract)
+    return batches | Join(plan.path) if plan.sides else batches
+
+
+def finish(batches: beam.PCollection[Batch], plan: Plan, scoring: Scoring) -> beam.PCollection[str]:
+    """From the model on: postprocess, stage."""
     job = plan.job
-    batches = splits | Read(plan.path) | Validate(job.read_contract)
-    if plan.sides:
-        batches = batches | Join(plan.path)
-    key, passthrough = job.contract.key, job.output.passthrough
-    handler = BatchHandler(scoring, key, passthrough, judged=not job.postprocess)
-    batches = batches | RunInference(handler).with_output_types(Batch)
     if job.postprocess:
-        batches = batches | Postprocess(packed_reference(job), plan.code, scoring.predictions, key)
-    return batches
+        batches = batches | Postprocess(packed_reference(job), plan.code, scoring.predictions, job.contract.key)
+    return batches | Stage(plan.path)
 
 
-def splits_of(plan_path: str) -> Iterator[Split]:
+def score_apart(
+    planned: beam.PCollection[str], splits: beam.PCollection[Split], plan: Plan, scoring: Scoring
+) -> beam.PCollection[str]:
+    """Graph and model in two stages, of which only the second needs an accelerator.
+
+    What the first gives lies in staging; splits are handed to the second when all of it is there. They hang on the
+    plan, not on what the first stage gives: that is nothing for a split whose features were there before.
+    """
+    graph = PreprocessHandler(scoring, plan.job.contract.key, plan.job.output.passthrough)
+    features = read(splits, plan) | "Preprocess" >> RunInference(graph).with_output_types(Batch)
+    prepared = features | "Stage features" >> Stage(plan.path, features=True)
+    again = beam.FlatMap(splits_of, beam.pvalue.AsIter(prepared)).with_input_types(str, Iterable[str])
+    return (
+        planned
+        | "Splits again" >> again.with_output_types(Split)
+        | "To the model" >> beam.Reshuffle().with_output_types(Split)
+        | ScoreFeatures(plan, scoring).with_resource_hints(**_hints(plan))
+    )
+
+
+class ScoreFeatures(beam.PTransform):
+    """All that needs an accelerator, under the same hints, so that no row leaves the worker in between.
+
+    Takes a PCollection[Split] whose features are staged; gives a PCollection[str], the ids of the splits staged.
+
+    Args:
+      plan: stored at `plan.path`.
+      scoring: what to score with.
+    """
+
+    def __init__(self, plan: Plan, scoring: Scoring) -> None:
+        super().__init__()
+        self._plan, self._scoring = plan, scoring
+
+    def expand(self, splits: beam.PCollection[Split]) -> beam.PCollection[str]:
+        """Wires the steps."""
+        handler = _handler(self._plan, self._scoring)
+        batches = splits | ReadFeatures(self._plan.path) | RunInference(handler).with_output_types(Batch)
+        return finish(batches, self._plan, self._scoring)
+
+
+def _handler(plan: Plan, scoring: Scoring) -> BatchHandler:
+    job = plan.job
+    return BatchHandler(scoring, job.contract.key, job.output.passthrough, judged=not job.postprocess)
+
+
+def _hints(plan: Plan) -> dict[str, str]:
+    return plan.job.accelerator.hints if plan.job.accelerator else {}
+
+
+def splits_of(plan_path: str, _barrier: Iterable[str] = ()) -> Iterator[Split]:
     """The splits of a stored plan that are to be scored."""
     yield from scored_splits(load_plan(plan_path))
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from .accelerator import ROWS, Accelerator
 from .base import Model
 from .contract import Column, Contract, Key
 from .join import Join, joined_columns
@@ -158,6 +159,12 @@ class Job(Model):
     )
     training: Training | None = Field(None, description="what analyze reads beyond the nightly rows")
     model: ModelRef = Field(description="the model")
+    preprocess: Literal["fused", "separate"] | None = Field(
+        None,
+        description="`fused`: transform graph and model in one call; `separate`: on different workers, which is what "
+        "`accelerator` asks for",
+    )
+    accelerator: Accelerator | None = Field(None, description="GPUs or TPUs for the model; or their type alone")
     predictions: dict[str, Prediction] | None = Field(
         None, min_length=1, description="what is published; inferred when absent"
     )
@@ -178,6 +185,9 @@ class Job(Model):
         return _columns(value)
 
     _lists = field_validator("code", mode="before")(as_tuple)
+    _short = field_validator("accelerator", mode="before")(
+        lambda value: {"type": value} if isinstance(value, str) else value
+    )
 
     @field_validator("key", mode="before")
     @classmethod
@@ -196,6 +206,16 @@ class Job(Model):
     def read_contract(self) -> Contract:
         """The contract of what the night's files hold: all but the joined columns."""
         return self.contract.without(joined_columns(self.join))
+
+    @property
+    def apart(self) -> bool:
+        """Whether transform graph and model run on different workers."""
+        return self.preprocess == "separate" or (self.preprocess is None and self.accelerator is not None)
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of a call to a model that runs apart."""
+        return self.accelerator.batch_size if self.accelerator else ROWS
 
     @cached_property
     def training_contract(self) -> Contract:

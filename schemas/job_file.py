@@ -29,8 +29,6 @@ RESERVED: dict[Path, tuple[str, ...]] = {
         "evaluation",
         "fallback",
         "compile",
-        "accelerator",
-        "preprocess",
         "publish",
         "parent",
     ),

@@ -21,6 +21,7 @@ def broken_rules(job: Job) -> Iterator[Problem]:
     yield from _key(job)
     yield from _passthrough(job)
     yield from _model(job)
+    yield from _apart(job)
     yield from _training(job)
     yield from _joins(job)
     yield from _list_types(job)
@@ -98,6 +99,14 @@ def _model(job: Job) -> Iterator[Problem]:
     for tensor, column in job.model.inputs.items():
         if not job.transform and column not in job.contract.columns:
             yield ("model", "inputs", tensor), f"model.inputs.{tensor}: {column} is no column of the contract"
+
+
+def _apart(job: Job) -> Iterator[Problem]:
+    if job.accelerator and job.preprocess == "fused":
+        yield ("preprocess",), "preprocess: fused runs the model where rows are read; leave it out beside accelerator"
+    if job.apart and job.model.input_format == "tf_example":
+        where = "accelerator" if job.accelerator else "preprocess"
+        yield (where,), f"{where}: a model that takes tf.Examples cannot be run apart from what comes before it"
 
 
 def _training(job: Job) -> Iterator[Problem]:

@@ -101,6 +101,10 @@ class Layout:
         """The staged object of one split."""
         return os.path.join(self.staging(score_id), f"{split_id}.staged")
 
+    def prepared(self, score_id: str, split_id: str) -> str:
+        """The features of one split, for workers that run the model alone."""
+        return os.path.join(self.staging(score_id), f"{split_id}.prepared")
+
     def plan(self, score_id: str, launch: str) -> str:
         """The plan of one launch, as its workers read it."""
         return os.path.join(self.staging(score_id), f"plan-{launch}.json")

@@ -87,6 +87,10 @@ class Plan:
         """Where the staged object of a split lies."""
         return self.layout.staged(self.score_id, self.splits[number].id)
 
+    def prepared(self, number: int) -> str:
+        """Where the features of a split lie, if the model runs apart."""
+        return self.layout.prepared(self.score_id, self.splits[number].id)
+
     @property
     def kept(self) -> str:
         """Where this plan is kept for those who replay its rejects."""
@@ -181,6 +185,8 @@ def score_id(
         "models": models,
         "code": code,
     }
+    if job.apart:
+        decides["apart"] = job.batch_size
     if sides:
         decides["join"] = [whole["join"], list(whole["join"]), [side.decides for side in sides]]
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]

@@ -26,7 +26,8 @@ class Read(beam.PTransform):
     """Reads splits, those that are not staged yet.
 
     Takes a PCollection[Split]; gives a PCollection[Batch], for every split at least one, in order, the last marked.
-    A split staged already gives nothing: a runner that starts a job afresh does not score it again.
+    A split staged already, or whose features are, gives nothing: a runner that starts a job afresh does not score it
+    again.
 
     Args:
       plan_path: where the plan lies.
@@ -47,7 +48,9 @@ class _Read(beam.DoFn):
         self._plan = load_plan(self._plan_path)
 
     def process(self, split: Split) -> Iterator[Batch]:
-        if is_staged(self._plan.staged(split.number)):
+        if is_staged(self._plan.staged(split.number)) or (
+            self._plan.job.apart and is_staged(self._plan.prepared(split.number))
+        ):
             return
         try:
             yield from read_split(split, self._plan)

@@ -31,18 +31,21 @@ class Stage(beam.PTransform):
 
     Args:
       plan_path: the plan names the objects.
+      features: whether what comes are features, for workers that run the model alone.
     """
 
     plan_path: str
+    features: bool = False
 
     def expand(self, batches: beam.PCollection[Batch]) -> beam.PCollection[str]:
         """Wires the step."""
-        return batches | beam.ParDo(_Stage(self.plan_path)).with_input_types(Batch).with_output_types(str)
+        step = _Stage(self.plan_path, self.features)
+        return batches | beam.ParDo(step).with_input_types(Batch).with_output_types(str)
 
 
 class _Stage(beam.DoFn):
-    def __init__(self, plan_path: str) -> None:
-        self._plan_path = plan_path
+    def __init__(self, plan_path: str, features: bool) -> None:
+        self._plan_path, self._features = plan_path, features
 
     def setup(self) -> None:
         self._plan = load_plan(self._plan_path)
@@ -55,7 +58,8 @@ class _Stage(beam.DoFn):
         batches.append(batch)
         if batch.last:
             del self._open[batch.split.id]
-            storage.put(self._plan.staged(batch.split.number), self._encode(batches))
+            place = self._plan.prepared if self._features else self._plan.staged
+            storage.put(place(batch.split.number), self._encode(batches))
             yield batch.split.id
 
     def finish_bundle(self) -> None:
@@ -64,6 +68,8 @@ class _Stage(beam.DoFn):
 
     def _encode(self, batches: list[Batch]) -> pa.Buffer:
         job = self._plan.job
+        if self._features:
+            return stage(batches, (), format_of(job.source), None)
         if self._plan.replay:
             return stage_again(batches, self._plan)
         limit = job.source.max_record_bytes if job.rejects.keep_raw else None

@@ -13,7 +13,7 @@ import hashlib
 import json
 import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -178,6 +178,14 @@ class Staged:
         reader = pa.ipc.open_file(self._file, footer_offset=self.footer.ends[0])
         stop = reader.num_record_batches if end is None else end
         return pa.Table.from_batches([reader.get_batch(i) for i in range(first, stop)], reader.schema)
+
+    def each(self) -> Iterator[pa.RecordBatch]:
+        """Rows, a record batch at a time; at least one, which may be empty."""
+        reader = pa.ipc.open_file(self._file, footer_offset=self.footer.ends[0])
+        for number in range(reader.num_record_batches):
+            yield reader.get_batch(number)
+        if not reader.num_record_batches:
+            yield pa.RecordBatch.from_arrays([pa.array([], type) for type in reader.schema.types], schema=reader.schema)
 
     def rejected(self) -> pa.RecordBatch:
         """The split's rejects."""

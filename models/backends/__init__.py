@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from ...schemas.errors import NotAvailable
 from ...schemas.job import Prediction
 from ..scoring import Examined, Model, Scoring
-from .base import Backend
+from .base import Backend, Preprocessor
 
 NAMES = ("tensorflow",)
 
@@ -25,6 +25,14 @@ class Framework(Protocol):
 
     def load(self, scoring: Scoring) -> Backend:
         """Loads a model that was examined."""
+        ...
+
+    def load_preprocessor(self, scoring: Scoring) -> Preprocessor:
+        """Loads what comes before the model, to run on other workers than the model."""
+        ...
+
+    def load_predictors(self, scoring: Scoring) -> list[Backend]:
+        """Loads a model that reads what the preprocessor gives, once for each accelerator of this worker."""
         ...
 
 

@@ -60,3 +60,16 @@ class Backend(Protocol):
           As `predict` does.
         """
         ...
+
+
+class Preprocessor(Protocol):
+    """What comes before a loaded model, on workers of its own."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns it gives."""
+        ...
+
+    def predict(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Makes the columns that the model reads then, row for row. Raises as `Backend.predict` does."""
+        ...

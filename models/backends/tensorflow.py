@@ -11,15 +11,18 @@ import pyarrow as pa
 
 from ...schemas.errors import HighbeamError
 from ...schemas.job import Prediction
+from ..apart import Predicting, Preprocessing
 from ..compose import Composed
+from ..devices import accelerators, on_device
 from ..examples import Examples, example_rows
 from ..fit import Fit, fit
 from ..graph import Graph, load_signature, load_transform
+from ..handed import handed_rows
 from ..outputs import published
 from ..predictions import PredictionColumn, infer, plan_predictions, prediction_schema
 from ..runtime import tf
 from ..scoring import Examined, Model, Scoring
-from .base import Exhausted, Guilty
+from .base import Backend, Exhausted, Guilty
 
 BLAMELESS = (
     tf.errors.AbortedError,
@@ -44,7 +47,8 @@ def examine(model: Model, declared: Mapping[str, Prediction] | None, folder: str
     wanted = infer(signature.outputs) if declared is None else declared
     if model.input_format == "tf_example":
         return Examined(Scoring(model, columns), wanted, example_rows(model.contract, signature))
-    return Examined(Scoring(model, columns), wanted, _fitted(model, signature, columns).rows)
+    found = _fitted(model, signature, columns)
+    return Examined(Scoring(model, columns), wanted, handed_rows(found) if model.apart else found.rows)
 
 
 def load(scoring: Scoring) -> TensorFlow:
@@ -54,6 +58,24 @@ def load(scoring: Scoring) -> TensorFlow:
     if model.input_format == "tf_example":
         return TensorFlow(Examples(model.contract, signature, columns), columns)
     return TensorFlow(Composed(_fitted(model, signature, columns), columns), columns)
+
+
+def load_preprocessor(scoring: Scoring) -> Preprocessor:
+    """Loads and traces the transform graph."""
+    signature = load_signature(scoring.model.saved_model, scoring.model.signature)
+    return Preprocessor(Preprocessing(_fitted(scoring.model, signature, scoring.predictions)))
+
+
+def load_predictors(scoring: Scoring) -> list[Backend]:
+    """Loads and traces the model without its graph, once for each accelerator of the worker, or for its CPUs."""
+    return [_predictor(scoring, device) for device in accelerators()]
+
+
+def _predictor(scoring: Scoring, device: str) -> TensorFlow:
+    model, columns = scoring.model, scoring.predictions
+    signature = load_signature(model.saved_model, model.signature, device)
+    runs = on_device(device, lambda: Predicting(_fitted(model, signature, columns), columns))
+    return TensorFlow(runs, columns, device)
 
 
 def _fitted(model: Model, signature: Graph, columns: Sequence[PredictionColumn]) -> Fit:
@@ -78,10 +100,11 @@ class TensorFlow:
     Args:
       runs: the composed function.
       predictions: what is published of it.
+      device: that it runs on; "" leaves that to TensorFlow.
     """
 
-    def __init__(self, runs: _Runs, predictions: Sequence[PredictionColumn]) -> None:
-        self._runs = runs
+    def __init__(self, runs: _Runs, predictions: Sequence[PredictionColumn], device: str = "") -> None:
+        self._runs, self._device = runs, device
         self.columns = runs.columns
         self.predictions = tuple(predictions)
         self._schema = prediction_schema(predictions)
@@ -89,7 +112,7 @@ class TensorFlow:
     def predict(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Scores rows in one call."""
         with _told_apart():
-            parts = self._runs.predict(rows)
+            parts = on_device(self._device, lambda: self._runs.predict(rows))
             pairs = zip(self.predictions, parts, strict=True)
             arrays = [published(column, values, rows.num_rows) for column, values in pairs]
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
@@ -98,6 +121,23 @@ class TensorFlow:
         """Makes the tensors and runs the transform graph alone; names the features that are not finite."""
         with _told_apart():
             return self._runs.transform(rows)
+
+
+class Preprocessor:
+    """The transform graph alone; see `base.Preprocessor`.
+
+    Args:
+      runs: the traced function.
+    """
+
+    def __init__(self, runs: Preprocessing) -> None:
+        self._runs = runs
+        self.schema = runs.schema
+
+    def predict(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Makes features in one call."""
+        with _told_apart():
+            return self._runs.features(rows)
 
 
 @contextmanager

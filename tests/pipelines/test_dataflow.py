@@ -74,6 +74,36 @@ def test_the_job_is_the_expected_one(planned: tuple[Plan, Scoring], kind: str, m
     assert found == json.loads((EXPECTED / f"dataflow_{kind}.json").read_text())
 
 
+ACCELERATORS = {
+    "accelerator: {type: nvidia-l4, count: 2, machine_type: g2-standard-24, min_ram: 16GB}\n": {
+        "accelerator": "type:nvidia-l4;count:2;machine_type:g2-standard-24;install-nvidia-driver",
+        "min_ram_bytes": "16000000000",
+    },
+    "accelerator: {type: tpu-v5-lite-podslice, topology: 1x1, machine_type: ct5lp-hightpu-1t}\n": {
+        "accelerator": "type:tpu-v5-lite-podslice;topology:1x1;machine_type:ct5lp-hightpu-1t"
+    },
+}
+ON_IT = ("ReadFeatures/ParDo(_ReadFeatures)", "RunInference/BeamML_RunInference", "Stage/ParDo(_Stage)")
+
+
+@pytest.mark.parametrize("spelled", ACCELERATORS, ids=["gpu", "tpu"])
+def test_only_what_runs_the_model_asks_for_an_accelerator(planned: tuple[Plan, Scoring], spelled: str) -> None:
+    job = gs_job(spelled)
+    dataflow_preflight.check_settings(job, pipeline_options(CLOUD))
+    plan, scoring = planned
+    plan = dataclasses.replace(plan, job=plan.job.model_copy(update={"accelerator": job.accelerator}))
+    found = describe(plan, scoring, named(pipeline_options(CLOUD), plan))
+    steps, environments = found["steps"], found["environments"]
+    by_hints = {name: environment["resource_hints"] for name, environment in environments.items()}
+    assert sorted(by_hints.values(), key=len) == [{}, ACCELERATORS[spelled]]
+    assert len({environment["image"] for environment in environments.values()}) == 1
+    on_it = {step for step, environment in steps.items() if by_hints[environment]}
+    assert {f"ScoreFeatures/{step}" for step in ON_IT} <= on_it
+    assert {step.partition("/")[0] for step in on_it} == {"ScoreFeatures"}
+    others = {"Read/ParDo(_Read)", "Preprocess/BeamML_RunInference", "Publish/Reconcile and publish"}
+    assert others <= set(steps) - on_it
+
+
 def test_a_checkout_instead_of_an_image(planned: tuple[Plan, Scoring], tmp_path: Path) -> None:
     """The workers get Highbeam as a source distribution, and install it over Beam's own image."""
     root = EXPECTED.parents[2]

@@ -52,6 +52,20 @@ def test_a_setting_that_cannot_work_is_named(options: dict[str, Any], message: s
     assert message in str(found.value)
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "options", "message"),
+    [
+        ("nvidia-l4", KINDS["gpu"], "gives accelerators to all workers"),
+        ("nvidia-l4", {"resource_hints": ["accelerator=type:nvidia-l4;count:1"]}, "leave one out"),
+        ("{type: tpu-v5-lite-podslice, topology: 1x1}", {}, "a TPU needs a machine_type of its own"),
+        ("{type: tpu-v5-lite-podslice, machine_type: ct5lp-hightpu-1t}", {}, "a TPU needs its topology"),
+    ],
+)
+def test_an_accelerator_that_cannot_work_is_named(accelerator: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(JobError, match=message):
+        dataflow_preflight.check_settings(gs_job(f"accelerator: {accelerator}\n"), pipeline_options(CLOUD | options))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_sound_settings_pass(kind: str) -> None:
     dataflow_preflight.check_settings(gs_job(), pipeline_options(CLOUD | KINDS[kind]))

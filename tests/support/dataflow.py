@@ -52,5 +52,5 @@ GS_JOB = (
 )
 
 
-def gs_job() -> Job:
-    return parse_job(GS_JOB, "job.yaml")
+def gs_job(more: str = "") -> Job:
+    return parse_job(GS_JOB + more, "job.yaml")

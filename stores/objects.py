@@ -18,6 +18,8 @@ from .base import FileInfo, Sink, StorageError, join
 SCHEMES = ("s3", "gs")
 _BUFFER = 1 << 20
 _AT_ONCE = 1000
+_METADATA = "169.254.169.254"
+"""Where a machine of either cloud is told its own credentials: the last place that is asked for some."""
 
 
 class ObjectStore:
@@ -132,7 +134,7 @@ class ObjectStore:
         except FileNotFoundError:
             raise
         except (obstore.exceptions.BaseError, PermissionError) as error:
-            raise StorageError(f"{path}: {_first_line(error)}") from error
+            raise StorageError(f"{path}: {_told(error)}") from error
 
 
 class _Input(RawIOBase):
@@ -184,5 +186,12 @@ def _opened(bucket: str) -> Any:
     return from_url(bucket, **options.for_obstore(bucket))
 
 
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def _told(error: Exception) -> str:
+    """The first line of an error that came with many; or that the library looked for credentials to the last."""
+    text = str(error)
+    if _METADATA in text:
+        return (
+            "no credentials in the environment, and this machine has none of its own; set "
+            "GOOGLE_APPLICATION_CREDENTIALS for gs://, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3://"
+        )
+    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)

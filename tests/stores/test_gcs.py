@@ -7,6 +7,8 @@ import json
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from highbeam.transforms.tables.log import open_table
 from tests.support.gcs import address
 from tests.support.gcs_xml import Front
 
+GCLOUD = ".config/gcloud/application_default_credentials.json"
 MANY = 12 << 20  # bytes; goes up in parts
 
 
@@ -44,29 +47,55 @@ def test_without_an_emulator_the_environment_is_left_to_the_libraries(monkeypatc
     assert options.for_delta("gs://bucket/table") == options.for_obstore("gs://bucket") == {}
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"), [("GOOGLE_APPLICATION_CREDENTIALS", f"home/{GCLOUD}"), ("HOME", "home")]
+)
 def test_a_service_accounts_key_signs_every_call(
-    gcs_server: Front, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gcs_server: Front, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
-    monkeypatch.delenv("STORAGE_EMULATOR_HOST")
-    monkeypatch.setenv("GOOGLE_BASE_URL", address(gcs_server))
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(write_key(tmp_path / "key.json")))
-    objects._opened.cache_clear()
-    gcs_server.authorizations.clear()
-    storage.put(f"{folder}/x", b"1")
-    assert open_table(folder) is None
-    objects._opened.cache_clear()
+    write_key(tmp_path / "home" / GCLOUD)
+    monkeypatch.setenv(variable, str(tmp_path / value))
+    with as_the_service(gcs_server, monkeypatch):
+        gcs_server.authorizations.clear()
+        storage.put(f"{folder}/x", b"1")
+        assert open_table(folder) is None
     assert gcs_server.authorizations
     assert {claims(said)["iss"] for said in gcs_server.authorizations} == {"scorer@airline.example"}
 
 
-def write_key(path: Path) -> Path:
+def test_who_has_no_account_reads_what_is_public(
+    gcs_server: Front, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.put(f"{folder}/x", b"1")
+    monkeypatch.setenv("GOOGLE_SKIP_SIGNATURE", "true")
+    with as_the_service(gcs_server, monkeypatch):
+        assert storage.read(storage.find(f"{folder}/*")[0].path) == b"1"
+
+
+def test_credentials_that_nobody_has_are_named() -> None:
+    error = ValueError("Generic S3 error\nGET http://169.254.169.254/latest failed")
+    assert objects._told(error).startswith("no credentials in the environment")
+    assert objects._told(ValueError("\n Forbidden\nmore")) == "Forbidden"
+
+
+@contextmanager
+def as_the_service(server: Front, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The server as if it were Google's own: asked with credentials, in buckets that are opened anew."""
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST")
+    monkeypatch.setenv("GOOGLE_BASE_URL", address(server))
+    objects._opened.cache_clear()
+    yield
+    objects._opened.cache_clear()
+
+
+def write_key(path: Path) -> None:
     """A service account's key as the console gives it."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     plain = serialization.NoEncryption()
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain).decode()
     account = {"type": "service_account", "client_email": "scorer@airline.example", "private_key_id": "1"}
+    path.parent.mkdir(parents=True)
     path.write_text(json.dumps({**account, "private_key": pem}))
-    return path
 
 
 def claims(authorization: str | None) -> dict[str, object]:

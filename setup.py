@@ -36,6 +36,7 @@ REQUIREMENTS = [
     "numpy>=2.2,<2.5",  # tensors in, tensors out
     "deltalake>=1.6,<1.7",  # the table predictions are published to
     "google-cloud-bigquery>=3.40,<4",  # the other table
+    "google-cloud-bigquery-storage>=2.43,<3",  # reads from it, in Arrow
     "fastavro>=1.12,<2",  # blocks of Avro files
     "google-crc32c>=1.5,<2",  # checksums of TFRecord files
     "pydantic>=2.12,<3",  # job.yaml, checked

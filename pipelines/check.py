@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..models.fit_rows import FitRow, table
 from ..models.predictions import to_yaml
@@ -12,10 +12,14 @@ from ..schemas.dates import resolve_date
 from ..schemas.errors import UsageError
 from ..schemas.job import Job, Prediction
 from ..schemas.layout import layout
+from ..schemas.split import Split
 from .beam_options import pipeline_options
 from .dataflow import describe
 from .dataflow_options import RUNNER, named
 from .planning import look, make_plan
+
+if TYPE_CHECKING:
+    from ..transforms.plan_bigquery import Estimate
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Report:
       files: input files of that night.
       splits: splits of that night.
       bytes: size of the input files.
+      warehouse: what the night would read where the source is BigQuery.
     """
 
     job: str
@@ -45,10 +50,12 @@ class Report:
     files: int = 0
     splits: int = 0
     bytes: int = 0
+    warehouse: Estimate | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The report for `--json`."""
         plain = {name: value for name, value in self.__dict__.items() if name not in ("rows", "predictions")}
+        plain["warehouse"] = asdict(self.warehouse) if self.warehouse else None
         predictions = {name: p.model_dump(exclude_defaults=True) for name, p in self.predictions.items()}
         return {**plain, "rows": [asdict(row) for row in self.rows], "predictions": predictions}
 
@@ -59,7 +66,9 @@ class Report:
         if self.inferred:
             lines += ["", "predictions are inferred from the signature; to fix them, paste into job.yaml:", ""]
             lines += [to_yaml(self.predictions).rstrip()]
-        if self.date:
+        if self.warehouse:
+            lines += ["", f"{self.date}: {self.warehouse.text()}"]
+        elif self.date:
             lines += ["", f"{self.date}: input files: {self.files}, bytes: {self.bytes:,}, splits: {self.splits}"]
         return "\n".join(lines)
 
@@ -80,7 +89,7 @@ def job_description(job: Job, date: str, beam_flags: Sequence[str] = ()) -> dict
         raise UsageError(
             f"--job-description shows what Dataflow would get; the runner is {runner}: -- --runner={RUNNER}"
         )
-    plan, scoring = make_plan(job, resolve_date(date), beam_flags)
+    plan, scoring = make_plan(job, resolve_date(date), beam_flags, dry=True)
     return describe(plan, scoring, named(options, plan))
 
 
@@ -95,7 +104,8 @@ def check(job: Job, date: str | None = None) -> Report:
       UsageError: everything that is wrong.
     """
     night = resolve_date(date) if date else None
-    splits, settled = look(job, night)
+    source = _Warehouse(job, night) if night and job.source.bigquery else None
+    splits, settled = look(job, night, rows=source.look if source else None)
     sizes = {split.path: split.size for split in splits}
     return Report(
         job=job.name,
@@ -108,4 +118,20 @@ def check(job: Job, date: str | None = None) -> Report:
         files=len(sizes),
         splits=len(splits),
         bytes=sum(sizes.values()),
+        warehouse=source.estimate if source else None,
     )
+
+
+class _Warehouse:
+    """What a night would read of BigQuery."""
+
+    def __init__(self, job: Job, night: str) -> None:
+        self._job, self._night = job, night
+        self.estimate: Estimate | None = None
+
+    def look(self) -> list[Split]:
+        """No split is made: a query would have to be run for it."""
+        from ..transforms.plan_bigquery import estimate
+
+        self.estimate = estimate(self._job, self._night)
+        return []

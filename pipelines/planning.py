@@ -6,9 +6,10 @@ import hashlib
 import platform
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from .. import __version__, storage
 from ..models import store
@@ -28,6 +29,10 @@ from ..transforms.published import published_schema
 from ..transforms.tables.choose import table_of
 from .beam_options import pipeline_options, runner_of
 from .dataflow_preflight import check_buckets, check_settings
+from .standing import holds
+
+if TYPE_CHECKING:
+    from ..transforms.plan_bigquery import NightlyRows
 
 RELEASES = ("apache-beam", "tensorflow", "tensorflow-transform", "pyarrow", "deltalake")
 
@@ -111,13 +116,16 @@ def _typed(column: PredictionColumn, declared: Prediction) -> Prediction:
     return declared.model_copy(update={"type": type_name(column.type), "size": column.size})
 
 
-def look(job: Job, date: str | None, beam_flags: Sequence[str] = ()) -> tuple[list[Split], Settled]:
+def look(
+    job: Job, date: str | None, beam_flags: Sequence[str] = (), rows: Callable[[], list[Split]] | None = None
+) -> tuple[list[Split], Settled]:
     """Looks at everything that a run needs.
 
     Args:
       job: the job.
       date: YYYY-MM-DD; without it no input is looked at.
       beam_flags: Beam's options from the command line.
+      rows: gives the night's splits where they are not of files.
 
     Returns:
       The night's splits, and the job held against its model.
@@ -135,7 +143,7 @@ def look(job: Job, date: str | None, beam_flags: Sequence[str] = ()) -> tuple[li
         check_buckets(job, options)  # alone: nothing else would be heard of either
     with problems.part():
         if date:
-            splits = plan_splits(job.source, job.read_contract, job.folder, date)
+            splits = rows() if rows else plan_splits(job.source, job.read_contract, job.folder, date)
         else:
             check_source(job.source, job.read_contract)
     with problems.part():
@@ -148,13 +156,17 @@ def look(job: Job, date: str | None, beam_flags: Sequence[str] = ()) -> tuple[li
     return splits, replace(settled, sides=sides)
 
 
-def make_plan(job: Job, date: str, beam_flags: Sequence[str] = ()) -> tuple[Plan, Scoring]:
+def make_plan(
+    job: Job, date: str, beam_flags: Sequence[str] = (), force: bool = False, dry: bool = False
+) -> tuple[Plan, Scoring]:
     """Plans the run of a night.
 
     Args:
       job: the job.
       date: YYYY-MM-DD.
       beam_flags: Beam's options from the command line.
+      force: whether the run reads its input even if the night is published.
+      dry: whether nothing of the plan may be kept in the job's state.
 
     Returns:
       The plan, its job with every prediction declared, and what the workers score with.
@@ -163,8 +175,20 @@ def make_plan(job: Job, date: str, beam_flags: Sequence[str] = ()) -> tuple[Plan
       UsageError: as `look`.
     """
     started = time.time()
-    splits, settled = look(job, date, beam_flags)
-    return plan_of(settled, date, tuple(splits), started), settled.scoring
+    rows = _nightly_rows(job, date, not dry)
+    splits, settled = look(job, date, beam_flags, rows.splits if rows else None)
+    plan = plan_of(settled, date, tuple(splits), started)
+    if rows and (force or dry or not holds(plan)) and not rows.readable():
+        plan = plan_of(settled, date, tuple(rows.anew()), started)
+    return plan, settled.scoring
+
+
+def _nightly_rows(job: Job, date: str, keeps: bool) -> NightlyRows | None:
+    if job.source.bigquery is None:
+        return None
+    from ..transforms.plan_bigquery import NightlyRows  # Google's libraries take their time
+
+    return NightlyRows(job, date, keeps)
 
 
 def plan_of(settled: Settled, date: str, splits: tuple[Split, ...], started: float) -> Plan:

@@ -70,7 +70,7 @@ def run(
         raise UsageError("--limit needs --dry-run, and a number of records from 1")
     night = resolve_date(date)
     one_core_a_call()  # looking at the model runs TensorFlow already
-    plan, scoring = make_plan(job, night, beam_flags)
+    plan, scoring = make_plan(job, night, beam_flags, force, dry_run)
     options = pipeline_options(job.beam, beam_flags)
     detach = detach or in_template(options)
     if detach:

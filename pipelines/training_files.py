@@ -9,7 +9,7 @@ from ..schemas.errors import UsageError
 from ..schemas.job import Job
 from ..schemas.join import Side, joined_columns
 from ..schemas.layout import fill_date, has_date
-from ..schemas.sources import Files, Source
+from ..schemas.sources import BigQueryRows, Files, Source
 from ..schemas.split import Split
 from ..transforms.join_plan import plan_sides
 from ..transforms.list_files import check_ready
@@ -31,6 +31,8 @@ def training_source(job: Job, date_from: str | None, date_to: str | None) -> Sou
     training = job.training.source if job.training else None
     nightly, inputs = training is None, training or job.source
     dates = _dates(date_from, date_to)
+    if isinstance(inputs.files, BigQueryRows):
+        raise UsageError("analyze reads no BigQuery yet; export rows to files, and name them as training.source")
     _check_named(inputs.files, dates, f"{'source' if nightly else 'training.source'}.{inputs.format}.path")
     for date in dates if nightly else ():
         check_ready(job.source.ready, job.folder, date)

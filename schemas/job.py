@@ -15,7 +15,7 @@ from .join import Join, joined_columns
 from .sources import Source, TrainingSource, as_tuple
 from .types import TypeName, parse_type
 
-_BIGQUERY_TABLE = re.compile(r"([a-z0-9.-]+:)?[a-z0-9-]+\.\w+\.[\w-]+")
+BIGQUERY_TABLE = re.compile(r"([a-z0-9.-]+:)?[a-z0-9-]+\.\w+\.[\w-]+")
 
 
 class Transform(Model):
@@ -106,7 +106,7 @@ class BigQuery(Model):
     @field_validator("table")
     @classmethod
     def _named(cls, table: str) -> str:
-        if not _BIGQUERY_TABLE.fullmatch(table):
+        if not BIGQUERY_TABLE.fullmatch(table):
             raise ValueError(f"write project.dataset.name, found {table!r}")
         return table
 

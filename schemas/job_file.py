@@ -17,7 +17,7 @@ from .layout import resolve
 from .schema_pbtxt import read_schema
 from .yaml_lines import Document, Path, parse_value, read_yaml
 
-SOURCES = ("bigquery", "iceberg", "kafka", "pubsub")
+SOURCES = ("iceberg", "kafka", "pubsub")
 RESERVED: dict[Path, tuple[str, ...]] = {
     (): (
         "schedule",
@@ -33,7 +33,7 @@ RESERVED: dict[Path, tuple[str, ...]] = {
         "parent",
     ),
     ("source",): SOURCES,
-    ("training", "source"): SOURCES,
+    ("training", "source"): ("bigquery", *SOURCES),
     ("output",): ("parquet", "iceberg"),
     ("model",): ("backend", "files"),
 }

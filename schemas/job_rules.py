@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from .contract import KEY_TYPES, Column
-from .job import Job
+from .job import BIGQUERY_TABLE, Job
 from .join import BY_TYPES
-from .layout import is_url, layout, place_problem
+from .layout import fill_date, is_url, layout, place_problem
 
 Path = tuple[Any, ...]
 Problem = tuple[Path, str]
@@ -27,6 +27,7 @@ def broken_rules(job: Job) -> Iterator[Problem]:
     yield from _list_types(job)
     yield from _places(job)
     yield from _bigquery(job)
+    yield from _bigquery_source(job)
 
 
 def _names(job: Job) -> Iterator[Problem]:
@@ -186,3 +187,9 @@ def _bigquery(job: Job) -> Iterator[Problem]:
         if twin := next((other for other in names if other != name and other.lower() == name.lower()), None):
             yield ("output",), f"output.bigquery: {name} and {twin} are one name to BigQuery; rename one with from:"
             return
+
+
+def _bigquery_source(job: Job) -> Iterator[Problem]:
+    rows, where = job.source.bigquery, ("source", "bigquery", "table")
+    if rows and rows.table and not BIGQUERY_TABLE.fullmatch(fill_date(rows.table, "2013-12-01")):
+        yield where, f"source.bigquery.table: write project.dataset.name, found {rows.table}"

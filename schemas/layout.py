@@ -93,6 +93,10 @@ class Layout:
         """The plan of a run that turned rows away, kept for their replay."""
         return os.path.join(self.state, "plans", date, f"{run_id}.json")
 
+    def sessions(self, date: str) -> str:
+        """Folder of the read sessions that runs of a date were planned with, where the source is BigQuery."""
+        return os.path.join(self.state, "sessions", date)
+
     def staging(self, score_id: str) -> str:
         """Folder of everything scored under one score_id."""
         return os.path.join(self.state, "staging", score_id)

@@ -97,6 +97,37 @@ class TfRecord(Files):
     compression: Compression = Field("infer", description=COMPRESSION)
 
 
+class BigQueryRows(Model):
+    """Rows of a BigQuery table, or what a query finds, as they are when a run is planned."""
+
+    table: str | None = Field(None, description="`project.dataset.name`; `{date}` and `{date:%Y%m%d}` are filled")
+    where: str | None = Field(
+        None, description="which rows of the table, in SQL: `date = '{date}'`; no function but plain comparisons"
+    )
+    query: str | None = Field(
+        None, description="instead of `table`: GoogleSQL, run once; `{date}` is filled, `@date` is the night as a DATE"
+    )
+    project: str | None = Field(
+        None, description="the project that runs the query and pays; that of the table without it"
+    )
+    location: str | None = Field(None, description="where the query runs; BigQuery finds out without it")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> BigQueryRows:
+        if (self.table is None) == (self.query is None):
+            raise ValueError(f"name one of table and query, found {'none' if self.table is None else 'both'}")
+        if self.query is not None and self.where is not None:
+            raise ValueError("where belongs to table; a query says it itself")
+        if self.query is not None and self.project is None:
+            raise ValueError("a query needs project: the one that runs it and pays")
+        return self
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """No file is named."""
+        return ()
+
+
 class Inputs(Model):
     """Files of one kind."""
 
@@ -109,33 +140,37 @@ class Inputs(Model):
 
     @model_validator(mode="after")
     def _one(self) -> Inputs:
-        named = [name for name in FORMATS if getattr(self, _field(name)) is not None]
+        named = [name for name in self._kinds if getattr(self, _field(name)) is not None]
         if len(named) != 1:
             found = f"found {' and '.join(named)}" if named else "found none"
-            raise ValueError(f"name one of {', '.join(FORMATS)}, {found}")
+            raise ValueError(f"name one of {', '.join(self._kinds)}, {found}")
         return self
+
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        return FORMATS
 
     @cached_property
     def format(self) -> str:
         """Which kind of files, as job.yaml names it."""
-        return next(name for name in FORMATS if getattr(self, _field(name)) is not None)
+        return next(name for name in self._kinds if getattr(self, _field(name)) is not None)
 
     @property
-    def files(self) -> Files:
-        """The files, with the options of their kind."""
-        files: Files = getattr(self, _field(self.format))
+    def files(self) -> Files | BigQueryRows:
+        """The files, with the options of their kind; rows that are no files name none."""
+        files: Files | BigQueryRows = getattr(self, _field(self.format))
         return files
 
     @property
     def counts_rows(self) -> bool:
         """Whether the place of a record in a file is its number, from 0, and not the byte where it begins."""
-        return self.format in ("parquet", "avro")
+        return self.format in ("parquet", "avro", "bigquery")
 
     def inputs(self) -> dict[str, Files | None]:
         """The fields of all kinds, to copy them into another model."""
         return {_field(name): getattr(self, _field(name)) for name in FORMATS}
 
-    def at(self, paths: tuple[str, ...]) -> dict[str, Files | None]:
+    def at(self, paths: tuple[str, ...]) -> dict[str, Any]:
         """The same with other paths."""
         return {**self.inputs(), _field(self.format): self.files.model_copy(update={"path": paths})}
 
@@ -147,6 +182,7 @@ def _field(name: str) -> str:
 class Source(Inputs):
     """Where the night's rows come from, and how they are cut."""
 
+    bigquery: BigQueryRows | None = Field(None, description="a BigQuery table, or what a query finds")
     ready: str | None = Field(None, description="a file that must exist before the night is due")
     min_rows: int = Field(1, ge=0, description="fewer records, and nothing is published")
     split_size: int | None = Field(
@@ -154,6 +190,10 @@ class Source(Inputs):
         "by what there is to read",
     )  # fmt: skip
     max_record_bytes: int = Field(MIB, ge=1, description="a longer record is rejected")
+
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        return (*FORMATS, "bigquery")
 
 
 class TrainingSource(Inputs):

@@ -78,7 +78,7 @@ def test_a_good_job_is_read_whole() -> None:
             "path: ftp://host/p",
             ["13: output.delta.path: ftp://host/p: no such store is known; write a local path"],
         ),
-        ("csv: {", "bigquery: {", ["2: source: name one of csv, json,", "3: source.bigquery: not available yet"]),
+        ("csv: {", "iceberg: {", ["2: source: name one of csv, json,", "3: source.iceberg: not available yet"]),
         (
             "delta: {path: predictions}",
             "bigquery: {table: a.b.c}",

@@ -19,6 +19,8 @@ import datetime
 import sys
 from pathlib import Path
 
+from bigquery_emulator_reads import teach_reading
+
 into: contextvars.ContextVar[datetime.date | None] = contextvars.ContextVar("into", default=None)
 of: contextvars.ContextVar[datetime.date | None] = contextvars.ContextVar("of", default=None)
 
@@ -38,11 +40,13 @@ def main(folder: str, port: int, grpc_port: int) -> None:
     settings.data_dir, settings.gcs_local_root = Path(folder), Path(folder) / "gcs"
     settings.default_project_id = "demo"
     teach_partitions()
+    teach_reading()
     import uvicorn
     from local_bigquery.grpc import server
 
-    server.start("127.0.0.1", grpc_port)
+    storage_api = server.start("127.0.0.1", grpc_port)  # it stops when nobody holds it
     uvicorn.run("local_bigquery.app:app", host="127.0.0.1", port=port, log_level="warning")
+    del storage_api
 
 
 def teach_partitions() -> None:

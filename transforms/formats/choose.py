@@ -8,6 +8,7 @@ from typing import Any
 from ...schemas.sources import Inputs
 from .avro_files import AvroFormat
 from .base import Format
+from .bigquery_rows import BigQueryFormat
 from .csv_files import CsvFormat
 from .json_files import JsonFormat
 from .log_files import LogFormat
@@ -21,6 +22,7 @@ FORMATS: Mapping[str, Callable[[Any], Format]] = {
     "parquet": ParquetFormat,
     "avro": AvroFormat,
     "tfrecord": TfRecordFormat,
+    "bigquery": BigQueryFormat,
 }
 """Name in job.yaml -> what makes the format of its options."""
 

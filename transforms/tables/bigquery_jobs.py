@@ -27,7 +27,7 @@ MAX_BYTES = 15 << 40
 SUBMITS = 4
 """How often a job is sent whose answer does not come and which BigQuery does not know."""
 
-Job: TypeAlias = "bigquery.LoadJob | bigquery.CopyJob"
+Job: TypeAlias = "bigquery.LoadJob | bigquery.CopyJob | bigquery.QueryJob"
 _LABEL = re.compile(r"[^a-z0-9_-]")
 
 
@@ -97,7 +97,7 @@ def done(client: bigquery.Client, name: str, location: str | None, begin: Callab
     Raises:
       HighbeamError: when it was sent now and failed; says why.
     """
-    job, ours = _started(client, name, location, begin)
+    job, ours = started(client, name, location, begin)
     try:
         job.result()
     except GoogleAPICallError as error:
@@ -107,7 +107,7 @@ def done(client: bigquery.Client, name: str, location: str | None, begin: Callab
     return True
 
 
-def _started(client: bigquery.Client, name: str, location: str | None, begin: Callable[[], Job]) -> tuple[Job, bool]:
+def started(client: bigquery.Client, name: str, location: str | None, begin: Callable[[], Job]) -> tuple[Job, bool]:
     """(the job, whether it was sent now)."""
     for turn in range(SUBMITS):
         time.sleep(turn)

@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 import highbeam
@@ -236,27 +234,3 @@ def test_an_edit_may_hold_anything(tmp_path: Path) -> None:
     assert (manifest.status, manifest.replayed["recovered"], manifest.rejected) == ("published", 1, 2)
     assert highbeam.lookup(job, [11, 12, 13, 14])["k"].to_pylist() == [14]
     assert [reject["raw"] for reject in reject_lines(job, DAY)] == edits[:2]
-
-
-def write_as(kind: str, folder: Path, rows: list[dict[str, Any]]) -> None:
-    """The rows as one file of a kind, beneath the night's folder."""
-    folder.mkdir(parents=True)
-    if kind == "json":
-        (folder / "a.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    else:
-        pq.write_table(pa.Table.from_pylist(rows), folder / "a.parquet", row_group_size=37)
-
-
-@pytest.mark.parametrize("keep_raw", ["true", "false"])
-@pytest.mark.parametrize("kind", ["json", "parquet"])
-def test_other_kinds_of_files(kind: str, keep_raw: str, tmp_path: Path) -> None:
-    rows = [{"k": k, "g": "q" if k % 5 == 0 else "a", "x": k / 4} for k in shuffled(200)]
-    write_as(kind, tmp_path / "data" / DAY, rows)
-    text = JOB.replace("csv:", f"{kind}:").replace("*.csv", f"*.{kind}")
-    flags = [GENEROUS, f"rejects.keep_raw={keep_raw}"]
-    assert highbeam.run(make_job(tmp_path, text, overrides=flags), DAY).rejected == 40
-    mended = make_job(tmp_path, text.replace("[a, b, c]", "[a, b, c, q]"), False, flags)
-    assert [reject["line"] is None for reject in reject_lines(mended, DAY)] == [kind == "parquet"] * 40
-    manifest = highbeam.replay(mended, DAY)
-    assert (manifest.status, manifest.predicted, manifest.replayed["recovered"]) == ("published", 200, 40)
-    assert published(mended).equals(undisturbed(mended, tmp_path))

@@ -18,7 +18,7 @@ from ..verdict import Rows
 from .columns import column_batch, in_order, in_parts
 from .parquet_rows import FAILURES, ParquetRows, first_line, raw_rows
 from .rows_again import rows_again
-from .schema import check_schema, column_problems, packed, paths_of, unpacked, values_at
+from .schema import check_schema, column_problems, packed, values_at
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class ParquetFormat:
 
 
 def _batches(split: Split, contract: Contract) -> Iterator[Batch]:
-    paths = paths_of(unpacked(split.header), contract)
-    for numbers, rows in ParquetRows(split, contract).batches():
-        whole = column_batch(split, contract, numbers, [path and values_at(rows, path) for path in paths])
+    reader = ParquetRows(split, contract)
+    for numbers, rows in reader.batches():
+        whole = column_batch(split, contract, numbers, [path and values_at(rows, path) for path in reader.paths])
         yield from in_parts(whole, numbers)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +34,12 @@ class ParquetRows:
     Args:
       split: of row groups `start` to `end`.
       contract: the columns wanted; None for all that the file has.
+
+    Attributes:
+      paths: where each column of the contract lies, None for those that are not there.
     """
+
+    paths: Sequence[FieldPath | None] = ()
 
     def __init__(self, split: Split, contract: Contract | None) -> None:
         self._split = split
@@ -44,7 +50,8 @@ class ParquetRows:
         self._apart = any(_holds_dictionary(field.type) for field in schema)
         if contract is None:
             return
-        wanted = list(zip(contract.columns, paths_of(schema, contract), strict=True))
+        self.paths = paths_of(schema, contract)
+        wanted = list(zip(contract.columns, self.paths, strict=True))
         self._columns = sorted({".".join(path) for _, path in wanted if path})
         self._dictionaries = sorted(
             {path[0] for name, path in wanted if path and _as_dictionary(contract, name, type_at(schema, path), path)}
@@ -84,6 +91,7 @@ class ParquetRows:
     def _open(self, source: pa.NativeFile) -> pq.ParquetFile:
         return pq.ParquetFile(
             source,
+            metadata=_footer(self._split.path, self._split.size, self._split.mark),
             read_dictionary=self._dictionaries,
             pre_buffer=False,  # or all of a row group would lie in memory at once
             buffer_size=_BUFFER_BYTES if self._split.size > _SMALL_BYTES else 0,
@@ -102,6 +110,13 @@ class ParquetRows:
             if among is None or np.searchsorted(among, row) < np.searchsorted(among, row + count):
                 yield row, [group]
             row += count
+
+
+@lru_cache(maxsize=8)
+def _footer(path: str, size: int, mark: str) -> pq.FileMetaData:
+    """What a file says of itself, parsed once for all of its splits that a worker reads."""
+    with storage.open_input(path) as source:
+        return pq.read_metadata(source)
 
 
 def raw_rows(offsets: Rows, split: Split, max_record_bytes: int) -> tuple[pa.Array, Rows]:

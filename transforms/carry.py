@@ -40,14 +40,14 @@ class Carry(beam.PTransform):
 
     def expand(self, scored: beam.PCollection[str]) -> beam.PCollection[str]:
         """Wires the step."""
-        one = scored.pipeline | "Carry once" >> beam.Create([self.plan_path], reshuffle=False)
-        planned = beam.FlatMap(_carried, beam.pvalue.AsIter(scored)).with_output_types(Split)
+        one = scored.pipeline | "Carry once" >> beam.Impulse()
+        planned = beam.FlatMap(_carried, self.plan_path, beam.pvalue.AsIter(scored)).with_output_types(Split)
         splits = one | "Plan what to carry" >> planned
         spread = splits | "Spread what to carry" >> beam.Reshuffle().with_output_types(Split)
         return spread | "Carry over" >> beam.Map(_carry, self.plan_path).with_output_types(str)
 
 
-def _carried(plan_path: str, _scored: Iterable[str]) -> Iterator[Split]:
+def _carried(_once: bytes, plan_path: str, _scored: Iterable[str]) -> Iterator[Split]:
     plan = load_plan(plan_path)
     if plan.replay and not recovers_nothing(plan):
         yield from plan.splits[: plan.replay.carried]

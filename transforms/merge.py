@@ -155,25 +155,29 @@ class Merge(beam.PTransform):
 
     def expand(self, staged: beam.PCollection[str]) -> beam.PCollection[str]:
         """Wires the steps."""
-        one = staged.pipeline | "Merge once" >> beam.Create([self.plan_path], reshuffle=False)
-        cells = self._tasks(one, "cell", _store_cells, _merge_cell, staged)
-        return self._tasks(one, "range", _store_ranges, _merge_range, cells)
+        cells = self._tasks("cell", _store_cells, _merge_cell, staged)
+        return self._tasks("range", _store_ranges, _merge_range, cells)
 
     def _tasks(
         self,
-        one: beam.PCollection[str],
         what: str,
-        plan: Callable[[str, Iterable[str]], Iterator[int]],
+        plan: Callable[[bytes, str, Iterable[str]], Iterator[int]],
         work: Callable[[int, str], str],
         after: beam.PCollection[str],
     ) -> beam.PCollection[str]:
-        """Plans tasks by number when everything in `after` is there, and spreads them over the workers."""
-        numbers = one | f"Plan {what}s" >> beam.FlatMap(plan, beam.pvalue.AsIter(after)).with_output_types(int)
+        """Plans tasks by number when everything in `after` is there, and spreads them over the workers.
+
+        An Impulse for each: a Create would be a step of its own in a worker, and Flink ends its workers with such a
+        step; and one shared by two would be kept by a machine of Flink's, and be lost with it.
+        """
+        one = after.pipeline | f"Plan {what}s once" >> beam.Impulse()
+        planned = beam.FlatMap(plan, self.plan_path, beam.pvalue.AsIter(after)).with_output_types(int)
+        numbers = one | f"Plan {what}s" >> planned
         spread = numbers | f"Spread {what}s" >> beam.Reshuffle()
         return spread | f"Merge {what}" >> beam.Map(work, self.plan_path).with_output_types(str)
 
 
-def _store_cells(plan_path: str, _staged: Iterable[str]) -> Iterator[int]:
+def _store_cells(_once: bytes, plan_path: str, _staged: Iterable[str]) -> Iterator[int]:
     plan = load_plan(plan_path)
     paths = [plan.staged(number) for number in range(len(plan.splits))]
     if recovers_nothing(plan):
@@ -192,7 +196,7 @@ def _merge_cell(number: int, plan_path: str) -> str:
     return path
 
 
-def _store_ranges(plan_path: str, _merged: Iterable[str]) -> Iterator[int]:
+def _store_ranges(_once: bytes, plan_path: str, _merged: Iterable[str]) -> Iterator[int]:
     plan = load_plan(plan_path)
     if recovers_nothing(plan):
         return

@@ -27,7 +27,7 @@ class Publish(beam.PTransform):
     """Publishes when everything is merged.
 
     Takes a PCollection[str], the merge reports; gives a PCollection[str] of one element, the manifest's path. It hangs
-    on a Create with the reports as a side input, never on a grouping: with nothing to group it would not run at all,
+    on an Impulse with the reports as a side input, never on a grouping: with nothing to group it would not run at all,
     and an empty night would end unpublished.
 
     Args:
@@ -41,10 +41,21 @@ class Publish(beam.PTransform):
 
     def expand(self, reports: beam.PCollection[str]) -> beam.PCollection[str]:
         """Wires the step."""
-        one = reports.pipeline | "Publish once" >> beam.Create([self.plan_path], reshuffle=False)
-        return one | "Reconcile and publish" >> beam.Map(
-            publish, beam.pvalue.AsIter(reports), self.raise_refusal
-        ).with_output_types(str)
+        one = reports.pipeline | "Publish once" >> beam.Impulse()
+        merged = one | "Merged" >> beam.Map(_all, beam.pvalue.AsIter(reports)).with_output_types(list[str])
+        # A step behind a shuffle is opened when the job starts, one with a side input when that is there. Flink ends
+        # its Python workers when no step is open, and would start TensorFlow again for the publication alone.
+        reports_of_all = merged | "Hand over" >> beam.Reshuffle().with_output_types(list[str])
+        work = beam.Map(_publish, self.plan_path, self.raise_refusal).with_output_types(str)
+        return reports_of_all | "Reconcile and publish" >> work
+
+
+def _all(_once: bytes, report_paths: Iterable[str]) -> list[str]:
+    return list(report_paths)
+
+
+def _publish(report_paths: list[str], plan_path: str, raise_refusal: bool) -> str:
+    return publish(plan_path, report_paths, raise_refusal)
 
 
 def publish(plan_path: str, report_paths: Iterable[str], raise_refusal: bool = False) -> str:

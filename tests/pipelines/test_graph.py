@@ -41,7 +41,12 @@ CODERS = {
     "Postprocess": {"BatchCoder"},
     "Stage": {"StrUtf8Coder"},
     "Merge": {"BytesCoder", "StrUtf8Coder", "VarIntCoder", "TupleCoder[VarIntCoder, VarIntCoder]"},
-    "Publish": {"BytesCoder", "StrUtf8Coder"},
+    "Publish": {
+        "BytesCoder",
+        "ListCoder[StrUtf8Coder]",
+        "TupleCoder[VarIntCoder, ListCoder[StrUtf8Coder]]",
+        "StrUtf8Coder",
+    },
 }
 INSIDE_RESHUFFLE = ("GroupByKey", "Map(reify_metadata_default_window)")
 """Beam wraps each element with its window there; what it pickles is an empty timestamp."""

@@ -80,7 +80,7 @@ def laid_down(parent: Parent, job: Job, edits: Edits | None) -> Iterator[Laid]:
             gone.append(records.filter(pc.equal(records["stage"], "merge")))
             unread += missed
         _all_known(left, parent)
-        merged = pa.concat_tables(gone)
+        merged = pa.concat_tables(gone) if gone else SCHEMA.empty_table()
         merged_away = encode_records(merged) if merged.num_rows and not parent.published else None
         yield Laid(tuple(splits), tuple(paths), digest.hexdigest(), unread, merged_away)
 
@@ -172,6 +172,10 @@ def _stripped(text: str) -> str:
 
 
 def _all_known(left: Edits | None, parent: Parent) -> None:
+    """Refuses edits of rows that nobody rejected; those that an earlier replay recovered are done already."""
+    for batch in parent.earlier_rejects() if left else ():
+        for name in zip(batch["file"].to_pylist(), batch["offset"].to_pylist(), strict=True):
+            left.pop(name, None)
     if left:
         shown = ", ".join(f"{file} at {offset:,}" for file, offset in list(left)[:_SHOWN])
         more = f" and {len(left) - _SHOWN:,} more" if len(left) > _SHOWN else ""

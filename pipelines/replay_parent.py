@@ -49,6 +49,14 @@ class Parent:
         """Its rejects, by file and offset."""
         return rejects.read(self.plan.layout.rejects, self.plan.date, self.plan.run_id)
 
+    def earlier_rejects(self) -> Iterator[pa.RecordBatch]:
+        """Those of the runs that it replayed."""
+        plan: Plan | None = self.plan
+        while plan and plan.replay:
+            run = plan.replay.parent
+            yield from rejects.read(plan.layout.rejects, plan.date, run)
+            plan = kept_plan(plan.job, plan.date, run)
+
 
 def parent_of(job: Job, date: str) -> Parent | None:
     """The run to replay: the published one of the night, or the newest refused one if none is published.
@@ -86,7 +94,7 @@ def _refused(job: Job, date: str) -> Parent:
     if newest is None:
         raise UsageError(f"{job.name} {date}: no run has rejects to replay; see highbeam runs")
     rejected = rejects.count(layout(job).rejects, date, newest.run_id)
-    if not rejected:
+    if not (rejected or newest.parent):  # a refused replay brings its mends forward even so
         raise UsageError(f"{job.name} {date}: run {newest.run_id} rejected no row; mend the cause, and run again")
     plan = _plan(job, date, newest.run_id, "highbeam run")
     staged = [plan.staged(number) for number in range(len(plan.splits))]
@@ -131,10 +139,13 @@ def check_fits(job: Job, plan: Plan, model: dict[str, object], other_model: bool
     """
     problems = [*_unlike(job, plan), *_lacking(job, plan)]
     if not other_model and not same_model(plan, model):
-        problems.append(
-            f"run {plan.run_id} was scored with {_named(dict(plan.model))}, and the job names {_named(model)}: say "
-            "--model-version to score with the same one, or --other-model"
-        )
+        ours, theirs = _named(model), _named(dict(plan.model))
+        other = f"the job names {ours}: say --model-version to score with the same one, or --other-model"
+        if ours == theirs:
+            other = (
+                "its files are not the same any more: say --other-model to score with them, or put the old ones back"
+            )
+        problems.append(f"run {plan.run_id} was scored with {theirs}, and {other}")
     if problems:
         raise UsageError("\n".join(problems))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from ..schemas.manifest import NOTHING_RECOVERED, Manifest, Status, manifest_of
 from ..schemas.plan import Plan, load_plan
 from .published import published_schema
 from .reconcile import Tally, reconcile, staged_rejects
-from .replayed import recovers_nothing, scored_splits, why_nothing
+from .replayed import may_now, recovers_nothing, scored_splits, why_nothing
 from .staged import add_reasons, count_reasons
 from .tables import rejects
 from .tables.base import Publication, Written
@@ -76,7 +76,7 @@ def publish(plan_path: str, report_paths: Iterable[str], raise_refusal: bool = F
     if recovers_nothing(plan):
         return _keep(plan)
     tally = reconcile(plan, paths)
-    if plan.replay and not tally.taken_from(scored_splits(plan)) and not tally.problem:
+    if plan.replay and not (tally.taken_from(scored_splits(plan)) or tally.problem or may_now(plan)):
         return _keep(plan)
     if tally.rejected or plan.replay:  # for those who replay what is rejected, or ask on what a replay builds
         storage.put(plan.kept, plan.to_json())
@@ -113,6 +113,8 @@ def _keep(plan: Plan) -> str:
     status: Status = "already_published" if plan.replay.published else "refused"
     reason = "" if plan.replay.published else NOTHING_RECOVERED
     manifest = manifest_of(plan, status, reason=reason, message=said, rejected_by=by, **counts)
+    if plan.replay.published:  # what stands is the parent
+        manifest = replace(manifest, run_id=parent, attempt=plan.attempt - 1)
     storage.create(plan.manifest, manifest.to_json())
     return plan.manifest
 

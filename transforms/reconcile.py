@@ -110,9 +110,10 @@ def _problems(plan: Plan, tally: Tally, footers: Sequence[Footer | None]) -> Ite
     budget = plan.job.rejects.max_fraction
     if tally.rejected > budget * tally.read:
         share = tally.rejected / tally.read
+        again = " and use highbeam replay again" if plan.replay else ""
         yield Refused(
             f"rejected {tally.rejected:,} of {tally.read:,} records ({share:.2%}), more than rejects.max_fraction: "
-            f"{budget:g}; mend the input or the contract, or raise the budget: nothing is scored again",
+            f"{budget:g}; mend the input or the contract, or raise the budget{again}: nothing is scored again",
             "over_budget",
         )
 

@@ -29,13 +29,26 @@ def scored_splits(plan: Plan) -> tuple[Split, ...]:
 
 
 def recovers_nothing(plan: Plan) -> bool:
-    """Whether a run is a replay of which every reject is rejected again; false while some are not staged."""
-    if plan.replay is None:
+    """Whether a run is a replay that leaves all as it is; false while some of it is not staged.
+
+    So is one of which every reject is rejected again; unless its parent was refused and could be published by now,
+    since its budget was raised, say. Of a parent without rejects only that may have changed.
+    """
+    if plan.replay is None or may_now(plan) or not scored_splits(plan):
         return False
     try:
         return not any(_rows(plan.staged(split.number)) for split in scored_splits(plan))
     except FileNotFoundError:
         return False
+
+
+def may_now(plan: Plan) -> bool:
+    """Whether the parent of a replay was refused for its counts, and these are within the bounds of the job now."""
+    parent = plan.replay
+    if parent is None or parent.published:
+        return False
+    within = parent.read - parent.predicted <= plan.job.rejects.max_fraction * parent.read
+    return within and parent.read >= plan.job.source.min_rows
 
 
 def why_nothing(plan: Plan) -> str:

@@ -173,7 +173,9 @@ def _stripped(text: str) -> str:
 
 def _all_known(left: Edits | None, parent: Parent) -> None:
     """Refuses edits of rows that nobody rejected; those that an earlier replay recovered are done already."""
-    for batch in parent.earlier_rejects() if left else ():
+    if not left:
+        return
+    for batch in parent.earlier_rejects():
         for name in zip(batch["file"].to_pylist(), batch["offset"].to_pylist(), strict=True):
             left.pop(name, None)
     if left:

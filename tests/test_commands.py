@@ -224,7 +224,7 @@ def test_raw_bytes_are_not_kept_against_the_jobs_will(folder: Path, capsys: pyte
     output(capsys)
     assert main(["rejects", str(folder), "--json"]) == 0
     reject = json.loads(output(capsys))
-    assert (reject["reason"], reject["raw"]) == ("bad_value", None)
+    assert (reject["reason"], reject["length"], reject["raw"]) == ("bad_value", 7, None)
 
 
 def test_a_postprocess_that_breaks_its_promise_is_one_line(folder: Path, capsys: pytest.CaptureFixture) -> None:

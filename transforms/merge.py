@@ -22,7 +22,7 @@ from .data_file import write_data_file
 from .formats.choose import format_of
 from .published import ORIGIN, PARTITION, published_schema
 from .ranges import Ranges, order_columns, plan_ranges, take_range
-from .raw import fill_raw
+from .raw import fill_raw, without_raw
 from .replayed import duplicates_as_rejects, recovers_nothing
 from .staged import SPLIT, is_staged
 
@@ -119,8 +119,8 @@ def _as_rejects(rows: pa.Table, plan: Plan) -> pa.RecordBatch:
         part = rejects(split.file, mine[OFFSET], "merge", "duplicate_key", text, key_text(mine, plan.job.contract.key))
         part = part.sort_by("offset")
         source = plan.job.source
-        limit = source.max_record_bytes
-        parts.append(fill_raw(part, split, format_of(source), limit) if plan.job.rejects.keep_raw else part)
+        part = fill_raw(part, split, format_of(source), source.max_record_bytes)
+        parts.append(part if plan.job.rejects.keep_raw else without_raw(part))
     return concat_rejected(parts)
 
 

@@ -36,5 +36,16 @@ def fill_raw(rejected: pa.RecordBatch, split: Split, format: Format, max_record_
         "length": pa.array(lengths[place]),
         "truncated": pa.array(lengths[place] > max_record_bytes),
     }
-    columns = [filled.get(name, rejected.column(name)) for name in SCHEMA.names]
-    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+    return _with(rejected, filled)
+
+
+def without_raw(rejected: pa.RecordBatch) -> pa.RecordBatch:
+    """The same rejects for a job that keeps no bytes; file, offset and length still say where they are."""
+    n = rejected.num_rows
+    return _with(rejected, {"raw": pa.nulls(n, pa.binary()), "truncated": pa.repeat(False, n)})
+
+
+def _with(rejected: pa.RecordBatch, columns: dict[str, pa.Array]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(
+        [columns.get(name, rejected.column(name)) for name in SCHEMA.names], schema=SCHEMA
+    )

@@ -14,6 +14,7 @@ from ..schemas.errors import Refused
 from ..schemas.plan import Plan
 from ..schemas.split import Split
 from .merge import Report, read_report
+from .raw import without_raw
 from .staged import Footer, Staged, add_reasons, count_reasons
 
 Reasons = dict[str, dict[str, int]]
@@ -82,10 +83,7 @@ def staged_rejects(plan: Plan, report_paths: Sequence[str]) -> Iterator[pa.Recor
 
 def _kept(rejected: pa.RecordBatch, plan: Plan) -> pa.RecordBatch:
     """Rejects without their raw bytes, where the job keeps none: they may have been staged before it said so."""
-    if plan.job.rejects.keep_raw:
-        return rejected
-    place = rejected.schema.get_field_index("raw")
-    return rejected.set_column(place, rejected.schema.field("raw"), pa.nulls(rejected.num_rows, pa.binary()))
+    return rejected if plan.job.rejects.keep_raw else without_raw(rejected)
 
 
 def _footer(path: str) -> Footer | None:

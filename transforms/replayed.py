@@ -18,7 +18,7 @@ from ..schemas.rejected import rejects
 from ..schemas.replay import INPUT
 from ..schemas.split import Split
 from .formats.choose import format_of
-from .raw import fill_raw
+from .raw import fill_raw, without_raw
 from .replay_records import AGAIN, fill_again, records_of
 from .staged import SPLIT, Staged
 
@@ -89,7 +89,8 @@ def duplicates_as_rejects(rows: pa.Table, plan: Plan, message: str) -> Iterator[
         file = plan.replay.files[place]
         keys = key_text(mine, plan.job.contract.key)
         part = rejects(file, mine[OFFSET], "merge", "duplicate_key", message, keys).sort_by("offset")
-        yield _with_raw(part, plan.splits[source], plan) if plan.job.rejects.keep_raw else part
+        part = _with_raw(part, plan.splits[source], plan)
+        yield part if plan.job.rejects.keep_raw else without_raw(part)
 
 
 def _pairs(rows: pa.Table) -> list[tuple[int, int]]:

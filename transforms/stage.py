@@ -16,7 +16,7 @@ from . import coder as _  # noqa: F401 - registers the coders
 from .formats.base import Format
 from .formats.choose import format_of
 from .origin import Origin, with_origin
-from .raw import fill_raw
+from .raw import fill_raw, without_raw
 from .replay_records import fill_again, records_of
 from .staged import encode_staged
 
@@ -72,18 +72,21 @@ class _Stage(beam.DoFn):
             return stage(batches, (), format_of(job.source), None)
         if self._plan.replay:
             return stage_again(batches, self._plan)
-        limit = job.source.max_record_bytes if job.rejects.keep_raw else None
-        return stage(batches, job.contract.key, format_of(job.source), limit)
+        limit, keep = job.source.max_record_bytes, job.rejects.keep_raw
+        return stage(batches, job.contract.key, format_of(job.source), limit, keep)
 
 
-def stage(batches: Sequence[Batch], key: Sequence[str], format: Format, max_raw: int | None) -> pa.Buffer:
+def stage(
+    batches: Sequence[Batch], key: Sequence[str], format: Format, max_raw: int | None, keep_raw: bool = True
+) -> pa.Buffer:
     """Makes the staged object of one whole split.
 
     Args:
       batches: all Batches of the split, in order.
       key: the key's columns.
       format: of the split's file.
-      max_raw: most bytes of a rejected record to keep; None keeps none.
+      max_raw: most bytes of a rejected record to keep; None for rejects that are not looked up in their file.
+      keep_raw: whether rejects keep their bytes; their length they get all the same.
 
     Raises:
       Unconserved: when a Batch is missing or out of place.
@@ -91,6 +94,7 @@ def stage(batches: Sequence[Batch], key: Sequence[str], format: Format, max_raw:
     rows, rejected, read = _whole(batches)
     if rejected.num_rows and max_raw is not None:
         rejected = fill_raw(rejected, batches[0].split, format, max_raw)
+        rejected = rejected if keep_raw else without_raw(rejected)
     return encode_staged(rows, rejected, read, key, batches[0].split.number)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from highbeam.schemas.errors import InputChanged, Unconserved
 from highbeam.schemas.rejected import EMPTY, rejects
-from highbeam.transforms.raw import fill_raw
+from highbeam.transforms.raw import fill_raw, without_raw
 
 from tests.support.csv_files import CSV, InBlocks, cut, write
 
@@ -32,6 +32,15 @@ def test_raw_length_and_truncation_are_filled_in_the_order_of_the_rejects(
     assert filled["truncated"].to_pylist() == [False, True, False, False, False]
     for column in ("file", "offset", "stage", "reason", "message", "key"):
         assert filled[column] == given[column]
+
+
+def test_without_bytes_the_length_still_says_where_a_record_ends(tmp_path: Path) -> None:
+    (split,) = write(tmp_path, BODY)
+    bare = without_raw(fill_raw(at(19, 4), split, CSV, 100))
+    assert bare.select(["offset", "length", "raw", "truncated"]).to_pylist() == [
+        {"offset": 19, "length": 500, "raw": None, "truncated": False},
+        {"offset": 4, "length": 3, "raw": None, "truncated": False},
+    ]
 
 
 @pytest.mark.parametrize("offset", AT.values())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 import yaml
 
+from .. import storage
 from ..schemas.errors import JobError, UsageError
 from ..schemas.job import Prediction
 from ..schemas.types import parse_type
@@ -218,10 +218,10 @@ def _best(name: str, wanted: Prediction, spec: Any, folder: str) -> PredictionCo
 
 
 def _labels(file: str, folder: str, width: int | None) -> tuple[str, ...]:
-    path = Path(folder) / file
+    path = storage.join(folder, file)
     try:
-        labels = tuple(line.rstrip("\r") for line in path.read_text(encoding="utf-8").rstrip("\n").split("\n"))
-    except (OSError, UnicodeDecodeError) as error:
+        labels = tuple(line.rstrip("\r") for line in storage.read(path).decode().rstrip("\n").split("\n"))
+    except (OSError, storage.StorageError, UnicodeDecodeError) as error:
         raise UsageError(f"labels file {path} cannot be read: {error}") from error
     if width is not None and len(labels) != width:
         raise UsageError(f"{path} has {len(labels)} labels, the tensor {width} scores; one label a line")

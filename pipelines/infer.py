@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..schemas.errors import UsageError
+from ..schemas.layout import is_url
 from .draft import Drafted, contract_name, drafted, flow
 from .sample import Sample, sample
 
@@ -158,7 +159,7 @@ def _options(samples: Mapping[str, Sample]) -> dict[str, Any]:
 
 def _paths(files: Sequence[str], folder: str) -> str | list[str]:
     """The files as a job names them: relative to it, and with `{date}` where they name one."""
-    paths = [os.path.relpath(path, folder or os.curdir) for path in files]
+    paths = [path if is_url(path) else os.path.relpath(path, folder or os.curdir) for path in files]
     dated = list(dict.fromkeys(_DATE.sub(lambda d: "{date}" if d["dashed"] else "{date:%Y%m%d}", p) for p in paths))
     return dated[0] if len(dated) == 1 else dated
 
@@ -175,6 +176,8 @@ def write(draft: Draft, path: str) -> None:
     Raises:
       UsageError: when it is, or cannot be written.
     """
+    if is_url(path):
+        raise UsageError(f"{path}: a job.yaml lies on this machine; name a file of it")
     try:
         with open(path, "x", encoding="utf-8") as file:
             file.write(draft.text() + "\n")

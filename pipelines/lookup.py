@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from .. import storage
 from ..schemas.dates import resolve_date
 from ..schemas.errors import UsageError
 from ..schemas.job import Job
@@ -73,9 +75,9 @@ def _lines(path: str) -> list[str]:
     if path == "-":
         return [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
     try:
-        with open(path, encoding="utf-8") as file:
+        with io.TextIOWrapper(io.BytesIO(storage.read(path)), "utf-8") as file:
             return [line.rstrip("\r\n") for line in file if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, storage.StorageError, UnicodeDecodeError) as error:
         raise UsageError(f"--keys-from {path}: cannot be read: {error}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -57,9 +58,10 @@ def package(job: Job, saved_model: str, transform: int | None = None) -> Package
     Raises:
       UsageError: when there is no such SavedModel or graph, or they do not fit, with both sides; nothing is written.
     """
-    source = _saved_model(saved_model)
+    place = resolve(os.curdir, saved_model)
+    source = _saved_model(place)
     graph = _graph(job, transform)
-    examined = examine(job, str(source), graph.path if graph else None)
+    examined = examine(job, place, graph.path if graph else None)
     scoring = examined.required()
 
     def write(folder: str) -> None:

@@ -82,7 +82,7 @@ def export_rejects(job: Job, path: str, date: str | None = None, run_id: str | N
     Returns:
       How many there are.
     """
-    if os.path.isdir(path):
+    if os.path.isdir(path) or path.endswith("/"):
         raise UsageError(f"{path} is a folder; name a file to export to")
     count = 0
     with tempfile.NamedTemporaryFile(prefix="highbeam-rejects-") as spool:

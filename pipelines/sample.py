@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import itertools
 import os
 import re
@@ -146,7 +147,7 @@ def _parquet(path: str) -> Sample:
 def _avro(path: str) -> Sample:
     import fastavro
 
-    with open(path, "rb") as source:
+    with io.BufferedReader(storage.open_input(path)) as source:
         reader = fastavro.reader(source)
         records = list(itertools.islice(reader, HEAD_ROWS + 1))
     table, wrong = table_of([record for record in records[:HEAD_ROWS] if isinstance(record, dict)])

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from .errors import JobError, UsageError
 from .job import Job
 from .job_rules import broken_rules
-from .layout import resolve
+from .layout import is_url, resolve
 from .schema_pbtxt import read_schema
 from .yaml_lines import Document, Path, parse_value, read_yaml
 
@@ -54,6 +54,8 @@ def load_job(path: str, overrides: Sequence[str] = ()) -> Job:
       JobError: everything that is wrong, one line each: `job.yaml:12: what was found; what to do`.
       UsageError: no such file.
     """
+    if is_url(path):
+        raise UsageError(f"{path}: a job.yaml and the Python files beside it lie on this machine; copy the folder here")
     if os.path.isdir(path):
         path = os.path.join(path, "job.yaml")
     try:

@@ -26,6 +26,7 @@ def broken_rules(job: Job) -> Iterator[Problem]:
     yield from _joins(job)
     yield from _list_types(job)
     yield from _places(job)
+    yield from _python(job)
     yield from _bigquery(job)
     yield from _bigquery_source(job)
 
@@ -169,6 +170,19 @@ def _places(job: Job) -> Iterator[Problem]:
             ("state",),
             "state: must not lie among the table's files; write another folder, or one in it whose name begins with _",
         )
+
+
+def _python(job: Job) -> Iterator[Problem]:
+    """Code is imported and sent along from where the job is."""
+    files: dict[Path, str | None] = {("code", i): place for i, place in enumerate(job.code)}
+    files[("transform", "preprocessing_fn")] = job.transform.preprocessing_fn if job.transform else None
+    files[("postprocess",)] = job.postprocess
+    for where, file in files.items():
+        if file and is_url(file):
+            yield (
+                where,
+                f"{'.'.join(map(str, where))}: {file}: Python files lie on this machine; copy it beside job.yaml",
+            )
 
 
 def _bigquery(job: Job) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -131,8 +132,8 @@ class ObjectStore:
 
         try:
             yield obstore
-        except FileNotFoundError:
-            raise
+        except FileNotFoundError:  # the library's own text goes over many lines
+            raise FileNotFoundError(errno.ENOENT, "no such object", path) from None
         except (obstore.exceptions.BaseError, PermissionError) as error:
             raise StorageError(f"{path}: {_told(error)}") from error
 

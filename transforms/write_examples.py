@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import apache_beam as beam
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .. import storage
@@ -96,7 +95,8 @@ def check_folder(folder: str) -> None:
     """
     if os.path.isfile(folder):
         raise UsageError(f"--examples {folder}: is a file; name a folder")
-    if os.path.isdir(folder) and os.listdir(folder) and not storage.exists(storage.join(folder, MARKER)):
+    held = bool(storage.walk(folder)) or (os.path.isdir(folder) and bool(os.listdir(folder)))
+    if held and not storage.exists(storage.join(folder, MARKER)):
         raise UsageError(f"--examples {folder}: holds files that are not Highbeam's; name an empty or a new folder")
 
 
@@ -113,8 +113,13 @@ def finish(folder: str, splits: Sequence[Split], rows: int, graph: int) -> None:
       Unconserved: when there are more rows, or fewer.
     """
     names = [file_name(split) for split in splits]
-    written = sum(pq.read_metadata(pa.OSFile(storage.join(folder, name))).num_rows for name in names)
+    written = sum(_rows_in(storage.join(folder, name)) for name in names)
     if written != rows:
         raise Unconserved(f"{folder}: {rows} rows were analysed, but {written} written as examples")
     note = {"transform": graph, "rows": rows, "files": names}
     storage.put(storage.join(folder, MARKER), json.dumps(note, indent=1).encode())
+
+
+def _rows_in(path: str) -> int:
+    with storage.open_input(path) as file:
+        return int(pq.read_metadata(file).num_rows)

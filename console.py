@@ -1,4 +1,7 @@
-"""What each command prints: for a person, or as JSON."""
+"""What each command prints: for a person, or as JSON.
+
+A command reads its job before it imports the pipelines: a mistake in job.yaml is told without waiting for TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -24,43 +27,46 @@ PLAIN_LINE_SECONDS = 10
 
 def check(options: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     """`highbeam check`."""
+    if options.job_description and not options.date:
+        raise UsageError("--job-description is that of one night's run; give --date too")
+    if beam_flags and not options.job_description:
+        raise UsageError(f"check takes Beam's flags with --job-description alone, found {beam_flags[0]}")
+    job = _job(options)
     from .pipelines.check import check, job_description
 
     if options.job_description:
-        if not options.date:
-            raise UsageError("--job-description is that of one night's run; give --date too")
-        print(json.dumps(job_description(_job(options), options.date, beam_flags), indent=None if options.json else 2))
+        print(json.dumps(job_description(job, options.date, beam_flags), indent=None if options.json else 2))
         return 0
-    if beam_flags:
-        raise UsageError(f"check takes Beam's flags with --job-description alone, found {beam_flags[0]}")
-    report = check(_job(options), options.date)
+    report = check(job, options.date)
     _show(options.json, report.as_dict(), report.text())
     return 0
 
 
 def analyze(options: argparse.Namespace, _: Sequence[str]) -> int:
     """`highbeam analyze`."""
+    job = _job(options)
     from .pipelines.analyze import analyze
 
-    result = analyze(_job(options), options.date_from, options.date_to, options.examples)
+    result = analyze(job, options.date_from, options.date_to, options.examples)
     _show(options.json, result.as_dict(), result.text())
     return 0
 
 
 def package(options: argparse.Namespace, _: Sequence[str]) -> int:
     """`highbeam package`."""
+    job = _job(options)
     from .pipelines.package import package
 
-    result = package(_job(options), options.saved_model, options.transform)
+    result = package(job, options.saved_model, options.transform)
     _show(options.json, result.as_dict(), result.text())
     return 0
 
 
 def run(options: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     """`highbeam run`."""
+    job = _job_of_version(options)
     from .pipelines.run import run
 
-    job = _job_of_version(options)
     manifest = run(
         job,
         options.date,
@@ -76,18 +82,19 @@ def run(options: argparse.Namespace, beam_flags: Sequence[str]) -> int:
 
 def lookup(options: argparse.Namespace, _: Sequence[str]) -> int:
     """`highbeam lookup`: one JSON object for each key asked and row found."""
+    job = _job(options)
     from .pipelines.lookup import lookup_lines
 
-    for line in lookup_lines(_job(options), options.keys, options.keys_from, options.date, options.all_dates):
+    for line in lookup_lines(job, options.keys, options.keys_from, options.date, options.all_dates):
         print(json.dumps(line, ensure_ascii=False))
     return 0
 
 
 def rejects(options: argparse.Namespace, _: Sequence[str]) -> int:
     """`highbeam rejects`."""
+    job, count = _job(options), 0
     from .pipelines.rejects import export_rejects, reject_lines, reject_text
 
-    job, count = _job(options), 0
     if options.export:
         count = export_rejects(job, options.export, options.date, options.run)
         _show(
@@ -104,10 +111,11 @@ def rejects(options: argparse.Namespace, _: Sequence[str]) -> int:
 
 def replay(options: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     """`highbeam replay`."""
+    job = _job_of_version(options)
     from .pipelines.replay import replay
 
     manifest = replay(
-        _job_of_version(options),
+        job,
         options.date,
         export=options.export,
         other_model=options.other_model,
@@ -119,9 +127,10 @@ def replay(options: argparse.Namespace, beam_flags: Sequence[str]) -> int:
 
 def runs(options: argparse.Namespace, _: Sequence[str]) -> int:
     """`highbeam runs`."""
+    job = _job(options)
     from .pipelines.runs import runs
 
-    launches = runs(_job(options))
+    launches = runs(job)
     if options.json:
         for ran in launches:
             print(json.dumps({**asdict(ran.manifest), "current": ran.current}, ensure_ascii=False))

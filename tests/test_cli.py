@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -35,7 +36,11 @@ def test_a_missing_job_is_one_line(capsys: pytest.CaptureFixture) -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["check", "analyze", "package", "run", "lookup", "rejects", "replay", "runs"])
+COMMANDS = ["check", "analyze", "package", "run", "lookup", "rejects", "replay", "runs"]
+FLAGS = {"package": ["--saved-model", "m"], "run": ["--date", "today"], "replay": ["--date", "today"]}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as exit:
         main([command, "--help"])
@@ -47,3 +52,14 @@ def test_help_imports_nothing_heavy() -> None:
     code = "import sys; from highbeam.cli import parser; parser().format_help(); print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"tensorflow", "apache_beam", "pyarrow", "numpy", "pydantic", "yaml", "deltalake"} & set(loaded)
+
+
+def test_a_mistake_in_the_job_is_told_without_waiting_for_tensorflow(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text("nam: delays\n")
+    commands = [[command, str(tmp_path), *FLAGS.get(command, [])] for command in COMMANDS]
+    code = f"import sys; from highbeam.cli import main; print(*map(main, {commands!r})); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    statuses, loaded = done.stdout.splitlines()
+    assert set(statuses.split()) == {"2"}, done.stderr
+    assert done.stderr.count("nam: unknown key; did you mean name?") == len(COMMANDS)
+    assert not {"tensorflow", "apache_beam", "deltalake"} & set(loaded.split())

@@ -53,12 +53,23 @@ def read_schema(path: str, skipped: Collection[str] = ()) -> tuple[dict[str, Spe
         if feature.name in skipped or not _alive(feature, schema):
             continue
         try:
+            _check_name(feature.name, columns)
             columns[feature.name] = _column(feature, schema)
         except Inexpressible as error:
             problems.append(f"feature {feature.name}: {error}")
     if not columns and not problems:
         raise ValueError("has no feature that is read at scoring")
     return columns, problems
+
+
+def _check_name(name: str, taken: Collection[str]) -> None:
+    if name in taken:
+        raise Inexpressible("the schema describes it twice; remove one of them")
+    if name.startswith("_"):
+        raise Inexpressible(
+            "names with a leading _ are Highbeam's own; rename it in the schema and the data, or write the columns out "
+            f"in job.yaml, one of them with from: {name}"
+        )
 
 
 def _parsed(path: str) -> Any:

@@ -99,10 +99,11 @@ def first_broken_rules(rows: pa.RecordBatch, contract: Contract) -> Verdict:
 
 def _blame_nulls(values: pa.Array, name: str, column: Column, in_key: bool, verdict: Verdict) -> None:
     at = np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))
+    found = "null" if column.source in (None, name) else f"no value in {column.source}"  # null there, or no such field
     if in_key:
-        verdict.blame(at, "null_key", f"column {name}: null, in the key")
+        verdict.blame(at, "null_key", f"column {name}: {found}, in the key")
     elif not column.nullable:
-        verdict.blame(at, "null", f"column {name}: null, and the column is not nullable")
+        verdict.blame(at, "null", f"column {name}: {found}, and the column is not nullable")
 
 
 def _blame_long_keys(rows: pa.RecordBatch, key: Sequence[str], verdict: Verdict) -> None:

@@ -139,6 +139,8 @@ REFUSED = [
     ('feature { name: "x" type: INT domain: "nowhere" }', "feature x: the schema has no domain 'nowhere'"),
     ('feature { name: "x" type: INT string_domain { value: "a" } }', "feature x: a string_domain does not go with"),
     ('sparse_feature { name: "s" }', "feature s: a sparse_feature is put together"),
+    ('feature { name: "x" type: INT } feature { name: "x" type: FLOAT }', "feature x: the schema describes it twice"),
+    ('feature { name: "_x" type: INT }', "feature _x: names with a leading _ .* rename it in the schema .* from: _x"),
     ("feture {}", r"is no TensorFlow Metadata schema in text form \(line 1:"),
     ("", "has no feature that is read at scoring"),
 ]

@@ -111,6 +111,8 @@ def test_the_transform_does_the_same() -> None:
         ({"type": "string", "pattern": "[a-z]"}, "A'", "column x: 'A'' does not match the pattern [a-z]"),
         ({"type": "string", "max_length": 3}, "x" * 200, f"column x: '{'x' * 80}…' is longer than 3 characters"),
         ("string", None, "column x: null, and the column is not nullable"),
+        ({"type": "string", "from": "geo.contry"}, None,
+         "column x: no value in geo.contry, and the column is not nullable"),
         ("float32", NAN, "column x: nan is not finite"),
         ({"type": "list<int8>", "size": 3}, [1], "column x: [1] does not have 3 items"),
         ({"type": "list<int8>", "min": 3}, [1], "column x: [1] has an item that is below the min, 3"),

@@ -75,7 +75,7 @@ def _union(values: Sequence[Any], type: pa.DataType) -> pa.Array:
 
 
 def stored(value: Any, type: pa.DataType) -> Any:
-    """What `array_of` takes for a value of JSON.
+    """What `array_of` takes for a value of JSON; a number with a fraction is a Decimal.
 
     Raises:
       One of WRONG: when it is none of the type.
@@ -113,7 +113,7 @@ def _checked(value: Any, *types: type) -> Any:
 def _float(value: Any, type: pa.DataType) -> float:
     if isinstance(value, str) and value not in ("nan", "inf", "-inf"):
         raise ValueError(f"{value!r} is no number")
-    return float(_checked(value, int, float, str))
+    return float(_checked(value, int, float, Decimal, str))
 
 
 def _date(value: Any, type: pa.DataType) -> int:
@@ -144,7 +144,7 @@ _STORED: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any, pa.DataType],
     (_T.is_boolean, lambda value, _: _checked(value, bool)),
     (_T.is_integer, lambda value, _: _checked(value, int)),
     (_T.is_floating, _float),
-    (_T.is_decimal, lambda value, _: Decimal(_checked(value, str, int))),
+    (_T.is_decimal, lambda value, _: Decimal(_checked(value, str, int, Decimal))),
     (_T.is_date, _date),
     (_T.is_time, _time),
     (_T.is_timestamp, _time),

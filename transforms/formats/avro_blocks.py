@@ -116,10 +116,14 @@ def walk(file: pa.NativeFile, header: Header, start: int, end: int) -> Iterator[
     file.seek(start)
     between = bytes(file.read(min(_NUMBERS, end - start)))
     while start < end:
+        if between.startswith(MAGIC):
+            raise ValueError("another Avro file follows in the same one; write each to a file of its own")
         rows, at = _long(between, 0)
         size, at = _long(between, at)
         block = Block(start, rows, start + at, size)
-        if rows < 0 or size < 0 or block.end > end:
+        if rows < 0 or size < 0:
+            raise ValueError(f"what stands there is no block: it would hold {rows:,} rows in {size:,} bytes")
+        if block.end > end:
             raise ValueError(f"a block of {rows:,} rows and {size:,} bytes does not fit into the {end - start:,} left")
         file.seek(block.data + size)
         between = bytes(file.read(SYNC + min(_NUMBERS, end - block.end)))
@@ -130,13 +134,17 @@ def walk(file: pa.NativeFile, header: Header, start: int, end: int) -> Iterator[
 
 
 def _long(data: bytes, at: int) -> tuple[int, int]:
-    """A number, and where it ends."""
+    """A number, and where it ends.
+
+    Raises:
+      ValueError: when it does not end.
+    """
     number = 0
     for place, octet in enumerate(data[at : at + _VARINT]):
         number |= (octet & 127) << (7 * place)
         if octet < 128:
             return (number >> 1) ^ -(number & 1), at + place + 1
-    raise ValueError("a block begins with no number")
+    raise ValueError("what stands there is no block: one begins with two numbers")
 
 
 def long(number: int) -> bytes:

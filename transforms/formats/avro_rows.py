@@ -99,12 +99,20 @@ def _blocks(file: pa.NativeFile, split: Split, among: Rows | None) -> Iterator[t
             if block.rows > max(len(data), _EMPTY_ROWS):
                 raise ValueError(f"a block says that it holds {block.rows:,} rows in {len(data):,} bytes")
             feed.add(long(block.rows) + long(len(data)) + data + header.sync)
-            yield row, block.rows, len(data), _rows_of(next(decoder))
+            yield row, block.rows, len(data), _rows_of(next(decoder), block.rows)
         row += block.rows
 
 
-def _rows_of(block: Any) -> Iterator[Row]:
-    yield from block
+def _rows_of(block: Any, rows: int) -> Iterator[Row]:
+    read = 0
+    try:
+        for row in block:
+            yield row
+            read += 1
+    except (EOFError, IndexError) as error:
+        raise ValueError(
+            f"a block says that it holds {rows:,} rows, and it ends, or is damaged, within number {read + 1:,}"
+        ) from error
     if rest := len(block.bytes_.read()):
         raise ValueError(f"a block holds {rest:,} bytes after its last row")
 

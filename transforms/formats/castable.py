@@ -112,15 +112,15 @@ def _misfit(type: pa.DataType, name: str) -> str:
     if _T.is_struct(type):
         fields = ", ".join(type.field(at).name for at in range(min(type.num_fields, 5)))
         return f"holds records, no {name}; name one of their fields ({fields}) with from: …"
-    named = _named(type)
+    named = named_in_job(type)
     hint = f"; write type: {named}" if named else ""
     return f"holds {type}, of which no {name} can be made{hint}"
 
 
-def _named(type: pa.DataType) -> str | None:
+def named_in_job(type: pa.DataType) -> str | None:
     """The type of job.yaml that is nearest to a file's, or None."""
     if is_list(type):
-        item = _named(plain(type.value_type))
+        item = named_in_job(plain(type.value_type))
         return f"list<{item}>" if item and not item.startswith("list") else None
     near = [(is_text, "string"), (is_bytes, "binary"), (is_uuid, "string"), (_T.is_time, "string")]
     near += [(_T.is_timestamp, "timestamp"), (_T.is_date, "date"), (_T.is_uint64, "int64"), (_T.is_float16, "float32")]

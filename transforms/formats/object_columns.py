@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ...schemas.contract import Contract
 from ..messages import MAX_SHOWN
 from ..verdict import Verdict
 from .arrays import WRONG, array_of, canonical
+from .castable import named_in_job
 from .schema import FieldPath, paths_of, type_at
 
 _Test = Callable[[pa.DataType], bool]
@@ -77,7 +79,8 @@ def _checked(row: int, value: Any, name: str, type: pa.DataType, stored: Stored,
         made = stored(value, type)
         array_of([made], type)
     except WRONG:
-        said = f"column {name}: {repr(value)[:MAX_SHOWN]} is not {type}, which the file has there"
+        shown = str(value) if isinstance(value, Decimal) else repr(value)
+        said = f"column {name}: {shown[:MAX_SHOWN]} is not {named_in_job(type) or type}, which the file has there"
         records.blame(np.array([row]), "bad_value", said)
         return None
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def rows_again(split: Split, raw: pa.Array, offsets: pa.Array, contract: Contrac
 
 def _object(text: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = json.loads(text, parse_float=Decimal)  # as it is written: a float might not be what a decimal says
+    except (ValueError, ArithmeticError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 import uuid
 from decimal import Decimal
 from pathlib import Path
@@ -228,8 +229,17 @@ def test_a_file_without_bytes_or_rows_has_no_split(tmp_path: Path) -> None:
     assert cut(FORMAT, path, contract(a="int8"), LIMIT) == []
 
 
-@pytest.mark.parametrize("where", ["sync", "cut", "tail"])
-def test_lost_sync_is_found_at_planning(tmp_path: Path, where: str) -> None:
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("sync", "the block is not followed by the file's sync marker"),
+        ("cut", "does not fit into the"),
+        (b"x", "what stands there is no block: one begins with two numbers"),
+        (b"\x02\x01" + bytes(30), "what stands there is no block: it would hold 1 rows in -1 bytes"),
+        (b"Obj\x01\x04" + bytes(30), "another Avro file follows in the same one; write each to a file of its own"),
+    ],
+)
+def test_lost_sync_is_found_at_planning(tmp_path: Path, where: str | bytes, said: str) -> None:
     path = tmp_path / "in.avro"
     write(path, record(("a", "int")), [{"a": at} for at in range(100)], sync_interval=30)
     content = bytearray(path.read_bytes())
@@ -238,17 +248,26 @@ def test_lost_sync_is_found_at_planning(tmp_path: Path, where: str) -> None:
         first, second, third, *_ = walk(file, header, header.end, len(content))
     if where == "sync":
         content[third.end - 1] ^= 1
-    path.write_bytes(content + b"x" if where == "tail" else content[: third.end - 5] if where == "cut" else content)
-    last = 99 if where == "tail" else first.rows + second.rows - 1
-    with pytest.raises(UnreadableInput, match=rf"in\.avro: cannot be read after row {last} .*"):
+    tail = where if isinstance(where, bytes) else b""
+    path.write_bytes(content + tail if tail else content[: third.end - 5] if where == "cut" else content)
+    last = 99 if tail else first.rows + second.rows - 1
+    with pytest.raises(UnreadableInput, match=rf"in\.avro: cannot be read after row {last} .*{re.escape(said)}"):
         cut(FORMAT, path, contract(a="int8"), LIMIT)
 
 
-@pytest.mark.parametrize(("rows", "data"), [(3, b"\x02\x04"), (1, b"\x02\x04"), (2, b"\x02\x80"), (2**40, b"\x02")])
-def test_a_wrong_count_names_the_last_good_row(tmp_path: Path, rows: int, data: bytes) -> None:
+@pytest.mark.parametrize(
+    ("rows", "data", "said"),
+    [
+        (3, b"\x02\x04", "a block says that it holds 3 rows, and it ends, or is damaged, within number 3"),
+        (1, b"\x02\x04", "a block holds 1 bytes after its last row"),
+        (2, b"\x02\x80", "within number 2"),
+        (2**40, b"\x02", "a block says that it holds"),
+    ],
+)
+def test_a_wrong_count_names_the_last_good_row(tmp_path: Path, rows: int, data: bytes, said: str) -> None:
     path = tmp_path / "in.avro"
     by_hand(path, record(("a", "int")), "null", (2, b"\x02\x04"), (rows, data))
-    with pytest.raises(UnreadableInput, match=r"in\.avro: cannot be read after row \d+"):
+    with pytest.raises(UnreadableInput, match=rf"in\.avro: cannot be read after row \d+ .*{said}"):
         read_whole(FORMAT, path, contract(a="int8"))
 
 

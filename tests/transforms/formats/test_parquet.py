@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from highbeam.schemas.contract import Column, Contract
 from highbeam.schemas.errors import InputChanged, UnreadableInput, UsageError
 from highbeam.schemas.sources import Parquet
+from highbeam.schemas.split import Split
 from highbeam.transforms.formats.parquet_files import ParquetFormat
+from highbeam.transforms.formats.schema import packed
 
 from tests.support.reading import LIMIT, cut, read_whole, reads_or_says_why
 
@@ -211,6 +213,32 @@ def test_an_edited_row_is_read_as_the_file_would_be(tmp_path: Path, text: bytes,
     again = FORMAT.again(split, pa.array([text, b'{"n": 1}'], pa.binary()), pa.array([4, 9]), wanted, LIMIT)
     assert again.rejected["reason"].to_pylist() == ([reason] if reason else [])
     assert again.rows["_offset"].to_pylist() == ([9] if reason else [4, 9])
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "found"),
+    [
+        ("m", "12.34", Decimal("12.34")),
+        ("m", '"12.34"', Decimal("12.34")),
+        ("m", "12345.10", Decimal("12345.10")),
+        ("m", "12.345", "column m: 12.345 is not decimal(8, 2), which the file has there"),
+        ("m", "1e9999999999999999999", None),
+        ("f", "0.1", 0.1),
+        ("f", "1e400", float("inf")),
+        ("d", '"2013-13-01"', "column d: '2013-13-01' is not date, which the file has there"),
+        ("l", "[1.5]", "column l: [Decimal('1.5')] is not list<int32>, which the file has there"),
+    ],
+)
+def test_an_edited_value_is_of_the_files_type_exactly(column: str, value: str, found: Any) -> None:
+    types = {"m": pa.decimal128(8, 2), "f": pa.float64(), "d": pa.date32(), "l": pa.list_(pa.int32())}
+    names = {"m": "decimal(8, 2)", "f": {"type": "float64", "allow_nan": True}, "d": "date", "l": "list<int32>"}
+    split = Split(0, "in.parquet", "in.parquet", 1, "1", 0, 1, None, packed(pa.schema(types)))
+    raw = pa.array([b'{"%s": %s}' % (column.encode(), value.encode())])
+    again = FORMAT.again(split, raw, pa.array([4]), contract(**{column: names[column]}), LIMIT)
+    if isinstance(found, str):
+        assert again.rejected["message"].to_pylist() == [found]
+    else:
+        assert again.rows[column].to_pylist() == ([] if found is None else [found])
 
 
 def test_a_changed_file_is_not_read(tmp_path: Path) -> None:

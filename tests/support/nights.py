@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from deltalake import DeltaTable
 
 from highbeam import storage
 from highbeam.transforms.tables import delta
@@ -79,3 +81,19 @@ def publish_at_once(path: str, nights: Sequence[Night], gate: Barrier) -> None:
     gate.wait(60)
     with ThreadPoolExecutor(len(nights)) as pool:
         list(pool.map(lambda night: night.commit(path), nights))
+
+
+def held(path: str, columns: tuple[str, ...] = ("date", "k", "y")) -> list[dict]:
+    """Rows of the table, in order of their keys."""
+    table = DeltaTable(path).to_pyarrow_table()
+    rows: list[dict] = table.select(list(columns)).sort_by([("date", "ascending"), ("k", "ascending")]).to_pylist()
+    return rows
+
+
+def log_entries(path: str) -> list[dict]:
+    """All actions of the Delta log, in order."""
+    return [
+        json.loads(line)
+        for file in sorted(Path(path, "_delta_log").glob("*.json"))
+        for line in file.read_text().splitlines()
+    ]

@@ -1,4 +1,4 @@
-"""Side tables: what is looked up, what is refused, and what is planned."""
+"""What is looked up in side tables."""
 
 from __future__ import annotations
 
@@ -17,66 +17,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highbeam import storage
-from highbeam.schemas.batch import OFFSET, Batch
+from highbeam.schemas.batch import OFFSET
 from highbeam.schemas.contract import Column, Contract
-from highbeam.schemas.errors import InputChanged, JobError, Refused, UsageError
-from highbeam.schemas.job import Job
+from highbeam.schemas.errors import InputChanged, Refused
 from highbeam.schemas.job_file import parse_job
 from highbeam.schemas.join import Join, Side, side_of
-from highbeam.schemas.plan import score_id
-from highbeam.schemas.split import Split
-from highbeam.transforms import join_cache, join_plan
+from highbeam.transforms import join_cache
 from highbeam.transforms.join import join
 from highbeam.transforms.join_hash import hashes
 from highbeam.transforms.join_lookup import NOWHERE, Loaded, sorted_by_hash
 from highbeam.transforms.join_plan import plan_sides
 
-JOB = """\
-name: flights
-source: {csv: {path: flights.csv}}
-columns:
-  tailnum: {type: string, nullable: true}
-  origin: string
-  day: date
-model: {path: models}
-output: {delta: {path: table}}
-join:
-"""
-PLANES = "  planes: {csv: {path: planes.csv}, by: tailnum, columns: {seats: int32, made: {type: int32, from: year}}}"
-WEATHER = "  weather: {parquet: {path: w.parquet}, by: {origin: station, day: date}, columns: {temp: float32}}"
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of the test's own, and nothing held from another test."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(join_cache, "_LOADED", {})
-    return tmp_path / "cache" / "highbeam" / "sides"
-
-
-def job_of(folder: Path, *joins: str) -> Job:
-    return parse_job(JOB + "\n".join(joins), str(folder / "job.yaml"))
-
-
-def rows_of(job: Job, **columns: Sequence[Any]) -> Batch:
-    held = job.read_contract
-    n = len(next(iter(columns.values())))
-    given = {"origin": ["JFK"] * n, "day": [datetime.date(2013, 12, 1)] * n, "tailnum": [None] * n, **columns}
-    arrays = [
-        pa.array(given[name], held.columns[name].typed.arrow).cast(held.arrow_type(name)) for name in held.columns
-    ]
-    rows = pa.RecordBatch.from_arrays([*arrays, pa.array(range(n), pa.int64())], [*held.columns, OFFSET])
-    return Batch(Split(0, "flights.csv", "flights.csv", 1, "", 0, None), 0, True, n, rows)
-
-
-def joined(job: Job, batch: Batch) -> Batch:
-    return join(batch, plan_sides(job, []), job.contract)
-
-
-def planes(folder: Path, text: str = "tailnum,year,seats\nN1,1999,50\nN2,2004,180\n") -> Path:
-    path = folder / "planes.csv"
-    path.write_text(text)
-    return path
+from tests.support.sides import (
+    JOB,
+    PLANES,
+    WEATHER,
+    cache_of_its_own,  # noqa: F401 - a fixture
+    job_of,
+    joined,
+    planes,
+    rows_of,
+)
 
 
 def test_columns_of_a_csv_file_by_one_column(tmp_path: Path) -> None:
@@ -203,83 +164,6 @@ def test_copies_that_nobody_used_for_long_are_dropped(tmp_path: Path, cache: Pat
     new = plan_sides(job_of(tmp_path, PLANES), [])[0]
     join_cache.load(new)
     assert sorted(path.stem for path in cache.glob("*.arrow")) == [new.digest]
-
-
-def test_everything_wrong_is_told_at_planning(tmp_path: Path) -> None:
-    planes(tmp_path, "tailnum,year\nN1,1999\n")
-    pq.write_table(pa.table({"station": [1.5], "date": [True], "temp": [1.0]}), tmp_path / "w.parquet")
-    job = job_of(tmp_path, PLANES, WEATHER, "  more: {delta: {path: none}, by: origin, columns: {z: int32}}")
-    with pytest.raises(UsageError) as caught:
-        plan_sides(job, [])
-    lines = str(caught.value).splitlines()
-    assert [line.split(":")[0] for line in lines] == ["join.planes", "join.weather", "join.weather", "join.more"]
-    assert "lacks 'seats'" in lines[0]
-    assert "no Delta table there" in lines[3]
-
-
-def test_too_large_a_table_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    planes(tmp_path)
-    job = job_of(tmp_path, PLANES)
-    monkeypatch.setattr("highbeam.transforms.join_read.MOST_ROWS", 1)
-    with pytest.raises(Refused, match="join in the warehouse"):
-        joined(job, rows_of(job, tailnum=["N1"]))
-    monkeypatch.setattr(join_plan, "MOST_BYTES", 10)
-    with pytest.raises(UsageError, match=r"join\.planes: .* bytes of files"):
-        plan_sides(job, [])
-
-
-def test_paths_may_name_the_date(tmp_path: Path) -> None:
-    for day in (1, 2):
-        (tmp_path / f"p-2013-12-0{day}.csv").write_text(f"tailnum,year,seats\nN{day},1999,50\n")
-    job = job_of(tmp_path, PLANES.replace("planes.csv", "'p-{date}.csv'"))
-    assert [s.file for s in plan_sides(job, ["2013-12-02"])[0].splits] == ["p-2013-12-02.csv"]
-    assert len(plan_sides(job, ["2013-12-01", "2013-12-02"])[0].splits) == 2
-    assert plan_sides(job, [], skip_dated=True) == ()
-    with pytest.raises(UsageError, match="needs the night's date"):
-        plan_sides(job, [])
-
-
-def test_the_table_decides_the_score_id(tmp_path: Path) -> None:
-    path = planes(tmp_path)
-
-    def identity(job: Job, sides: Sequence[Side]) -> str:
-        return score_id(job, "2013-12-01", (), {}, {}, sides)
-
-    job = job_of(tmp_path, PLANES)
-    first = identity(job, plan_sides(job, []))
-    rejecting = job_of(tmp_path, PLANES.replace("by:", "missing: reject, by:"))
-    assert identity(rejecting, plan_sides(rejecting, [])) != first
-    path.write_text(path.read_text() + "N4,2000,20\n")
-    assert identity(job, plan_sides(job, [])) != first
-
-
-@pytest.mark.parametrize(
-    ("join", "said"),
-    [
-        ("by: tail, columns: {seats: int32}", "join.planes.by: tail is no column of `columns`, which are tailnum"),
-        ("by: tailnum, columns: {origin: string}", "join.planes.columns.origin: already a column of columns"),
-        ("by: tailnum, columns: {_x: string}", "join.planes.columns._x: names with a leading _"),
-        ("by: tailnum, columns: {seats: list<int32>}", "join.planes.columns.seats: a CSV field cannot hold a list"),
-        ("by: tailnum, columns: {}", "join.planes.columns"),
-        ("by: tailnum, columns: {s: int32}, missing: drop", "join.planes.missing"),
-        ("by: tailnum, columns: {s: int32}, parquet: {path: x}", "name one of parquet, csv, delta, found parquet and"),
-        ("by: tailnum, colums: {s: int32}", "join.planes.colums: unknown key; did you mean columns?"),
-    ],
-)
-def test_what_cannot_be_meant(tmp_path: Path, join: str, said: str) -> None:
-    with pytest.raises(JobError) as caught:
-        job_of(tmp_path, f"  planes: {{csv: {{path: planes.csv}}, {join}}}")
-    assert said in str(caught.value)
-
-
-def test_two_tables_may_not_add_the_same_column(tmp_path: Path) -> None:
-    one = "{csv: {path: p.csv}, by: tailnum, columns: {seats: int32}}"
-    with pytest.raises(JobError, match=r"join\.b\.columns\.seats: already a column of join\.a\.columns"):
-        job_of(tmp_path, f"  a: {one}\n  b: {one}")
-
-
-def test_null_needs_no_quotes(tmp_path: Path) -> None:
-    assert job_of(tmp_path, PLANES.replace("by:", "missing: null, by:")).join["planes"].missing == "null"
 
 
 def test_a_job_without_joins_is_as_it_was(tmp_path: Path) -> None:

@@ -35,14 +35,24 @@ class _Parser(argparse.ArgumentParser):
         super()._check_value(action, value)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self._subparsers is None:  # before a missing flag is told, which may be a mistyped one
+            self._refuse_unknown(args or [])
         known, extra = super().parse_known_args(args, namespace)
         if hasattr(known, "keys"):  # argparse takes no positional argument that follows a flag
             known.keys += [word for word in extra if not word.startswith("-")]
             extra = [word for word in extra if word.startswith("-")]
         if extra:
-            flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
-            self.error(f"unknown argument {extra[0]}{_nearest(extra[0].partition('=')[0], flags)}")
+            self._refuse(extra[0])
         return known, extra
+
+    def _refuse_unknown(self, words: Sequence[str]) -> None:
+        names = {word: word.partition("=")[0] for word in words if word.startswith("--")}
+        if unknown := [word for word, name in names.items() if name not in self._option_string_actions]:
+            self._refuse(unknown[0])
+
+    def _refuse(self, word: str) -> NoReturn:
+        flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        self.error(f"unknown argument {word}{_nearest(word.partition('=')[0], flags)}")
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:

@@ -167,8 +167,14 @@ def run_record(manifest: Manifest) -> dict[str, Any]:
     return {**{name: value for name, value in record.items() if name not in ("resolved", "versions")}, "model": model}
 
 
-def run_summary(manifest: Manifest, job_path: str) -> str:
-    """A run's end, readable in five seconds."""
+def run_summary(manifest: Manifest, job_path: str, overrides: Sequence[str] = ()) -> str:
+    """A run's end, readable in five seconds.
+
+    Args:
+      manifest: what it did.
+      job_path: the job, as the command named it.
+      overrides: the command's `--set`; a hint repeats them, since they may say where the rejects are.
+    """
     m = manifest
     lines = [f"{m.job} {m.date}: {m.status.replace('_', ' ')} in {m.seconds:.1f} s (attempt {m.attempt})"]
     if m.message:
@@ -178,7 +184,9 @@ def run_summary(manifest: Manifest, job_path: str) -> str:
         if m.seconds and m.status in ("published", "dry_run") and not m.parent
         else ""
     )
-    lines += [f"  read      {m.read:>13,}{rate}", f"  predicted {m.predicted:>13,}", f"  rejected  {m.rejected:>13,}"]
+    if m.status not in ("failed", "submitted"):  # of which nothing was counted
+        counts = {"read": m.read, "predicted": m.predicted, "rejected": m.rejected}
+        lines += [f"  {name:<9} {n:>13,}{rate if name == 'read' else ''}" for name, n in counts.items()]
     for stage, reasons in m.rejected_by.items():
         lines += [f"    {stage:<11} {', '.join(f'{reason} {count:,}' for reason, count in reasons.items())}"]
     if m.replayed:
@@ -187,7 +195,8 @@ def run_summary(manifest: Manifest, job_path: str) -> str:
     if m.status in ("published", "already_published"):
         lines += [f"  table     {m.output}  date={m.date}"]
     if m.rejected and m.status != "dry_run":
-        lines += [f"  see them  highbeam rejects {shlex.quote(job_path)} --date {m.date}"]
+        flags = "".join(f" --set {shlex.quote(override)}" for override in overrides)
+        lines += [f"  see them  highbeam rejects {shlex.quote(job_path)} --date {m.date}{flags}"]
     return "\n".join(lines)
 
 
@@ -229,14 +238,17 @@ def _job(options: argparse.Namespace) -> Job:
 
 def _job_of_version(options: argparse.Namespace) -> Job:
     """The job, with the model version of the command line."""
-    if options.model_version:
-        options.set.append(f"model.version={options.model_version}")
-    return _job(options)
+    version = options.model_version
+    if version is None:
+        return _job(options)
+    if not version.isdecimal() and version not in ("latest", "published"):
+        raise UsageError(f"--model-version {version}: write a number, latest or published")
+    return load_job(options.job, [*options.set, f"model.version={version}"])
 
 
 def _ended(options: argparse.Namespace, manifest: Manifest) -> int:
     """Shows how a run or a replay ended; gives the exit status."""
-    _show(options.json, run_record(manifest), run_summary(manifest, options.job))
+    _show(options.json, run_record(manifest), run_summary(manifest, options.job, options.set))
     return manifest.exit_code
 
 

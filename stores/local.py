@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -87,7 +88,11 @@ class LocalStore:
             place = place.parent
         if not place.is_dir():
             return f"{place} is a file, not a folder"
-        return None if os.access(place, os.W_OK | os.X_OK) else f"{place} is not writable"
+        try:  # whether it may be written to shows only in writing: not all that looks like a folder takes files
+            tempfile.TemporaryFile(dir=place).close()
+        except OSError as error:
+            return f"{place} is not writable: {error.strerror}"
+        return None
 
 
 class LocalSink(Sink):

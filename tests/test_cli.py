@@ -16,7 +16,8 @@ from highbeam.cli import main
     [
         (["rum", "job.yaml"], "unknown command 'rum'; did you mean run?"),
         (["run", "job.yaml", "--date", "today", "--forse"], "unknown argument --forse; did you mean --force?"),
-        (["run", "job.yaml", "--da", "today"], "--date"),
+        (["run", "job.yaml", "--da", "today"], "unknown argument --da; did you mean --date?"),
+        (["run", "job.yaml", "--dat=today"], "unknown argument --dat=today; did you mean --date?"),
         (["run", "job.yaml"], "--date"),
         (["replay", "job.yaml"], "--date"),
         ([], "COMMAND"),

@@ -9,6 +9,7 @@ import pytest
 from highbeam import cli, console
 from highbeam.pipelines.progress import Progress
 from highbeam.pipelines.rejects import reject_text
+from highbeam.schemas.manifest import Manifest
 
 BEGUN = Progress(splits=8)
 HALF = Progress(splits=8, staged=4, read=5000, rejected=7, seconds=10.0, resumed=2, resumed_read=1000)
@@ -51,6 +52,29 @@ def test_elsewhere_a_plain_line_comes_now_and_then() -> None:
     for seconds in range(25):
         show(Progress(8, seconds=float(seconds)))
     assert [line.rsplit(" ", 2)[1] for line in stream.getvalue().splitlines()] == ["10", "20"]
+
+
+def ended(status: str, **more: Any) -> Manifest:
+    model = {"name": "m", "version": "1"}
+    return Manifest("2013-12-01-0001-s", "j", "2013-12-01", 1, "s", "l", status, model, "table", **more)
+
+
+def test_the_way_to_the_rejects_repeats_what_the_command_set() -> None:
+    refused = ended("refused", read=9, rejected=3)
+    last = console.run_summary(refused, "a job", ["state=/tmp/s", "name=a b"]).splitlines()[-1]
+    assert last == "  see them  highbeam rejects 'a job' --date 2013-12-01 --set state=/tmp/s --set 'name=a b'"
+
+
+@pytest.mark.parametrize(("status", "counts"), [("published", 3), ("failed", 0), ("submitted", 0)])
+def test_what_was_not_counted_is_not_shown(status: str, counts: int) -> None:
+    lines = console.run_summary(ended(status, message="why"), "job.yaml").splitlines()
+    assert sum(line.split()[0] in ("read", "predicted", "rejected") for line in lines) == counts
+
+
+@pytest.mark.parametrize("version", ["abc", "-1", "1.5"])
+def test_a_wrong_model_version_is_blamed_on_its_flag(version: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "job.yaml", "--date", "today", "--model-version", version]) == 2
+    assert capsys.readouterr().err == f"highbeam: --model-version {version}: write a number, latest or published\n"
 
 
 def test_control_c_is_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -275,6 +275,12 @@ def test_a_bucket_that_is_not_there_is_named(service: str, request: pytest.Fixtu
     assert storage.unwritable(f"{bucket}/anything") is None
 
 
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    assert storage.unwritable(str(tmp_path / "not" / "yet")) is None
+    assert list(tmp_path.iterdir()) == []
+    assert "is not writable" in (storage.unwritable("/proc/foo") or "")  # whose bits say that it is
+
+
 @pytest.mark.parametrize("call", [storage.find, storage.stat, storage.read, lambda path: storage.put(path, b"")])
 def test_an_unknown_store_is_refused(
     call: Callable[[str], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

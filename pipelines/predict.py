@@ -42,14 +42,14 @@ def build(pipeline: beam.Pipeline, plan: Plan, scoring: Scoring, raise_refusal: 
     Returns:
       One element, the manifest's path.
     """
-    planned = pipeline | "Plan" >> beam.Create([plan.path], reshuffle=False)
     splits = (
-        planned
+        pipeline
+        | "Plan" >> beam.Create([plan.path], reshuffle=False)
         | "Splits" >> beam.FlatMap(splits_of).with_input_types(str).with_output_types(Split)
         | beam.Reshuffle().with_output_types(Split)
     )
     if plan.job.apart:
-        staged = score_apart(planned, splits, plan, scoring)
+        staged = score_apart(splits, plan, scoring)
     else:
         batches = read(splits, plan) | RunInference(_handler(plan, scoring)).with_output_types(Batch)
         staged = finish(batches, plan, scoring)
@@ -72,9 +72,7 @@ def finish(batches: beam.PCollection[Batch], plan: Plan, scoring: Scoring) -> be
     return batches | Stage(plan.path)
 
 
-def score_apart(
-    planned: beam.PCollection[str], splits: beam.PCollection[Split], plan: Plan, scoring: Scoring
-) -> beam.PCollection[str]:
+def score_apart(splits: beam.PCollection[Split], plan: Plan, scoring: Scoring) -> beam.PCollection[str]:
     """Graph and model in two stages, of which only the second needs an accelerator.
 
     What the first gives lies in staging; splits are handed to the second when all of it is there. They hang on the
@@ -83,13 +81,18 @@ def score_apart(
     graph = PreprocessHandler(scoring, plan.job.contract.key, plan.job.output.passthrough)
     features = read(splits, plan) | "Preprocess" >> RunInference(graph).with_output_types(Batch)
     prepared = features | "Stage features" >> Stage(plan.path, features=True)
-    again = beam.FlatMap(splits_of, beam.pvalue.AsIter(prepared)).with_input_types(str, Iterable[str])
+    again = beam.FlatMap(_splits_again, plan.path, beam.pvalue.AsIter(prepared)).with_output_types(Split)
     return (
-        planned
-        | "Splits again" >> again.with_output_types(Split)
+        splits.pipeline
+        | "To the model once" >> beam.Impulse()
+        | "Splits again" >> again
         | "To the model" >> beam.Reshuffle().with_output_types(Split)
         | ScoreFeatures(plan, scoring).with_resource_hints(**_hints(plan))
     )
+
+
+def _splits_again(_once: bytes, plan_path: str, _prepared: Iterable[str]) -> Iterator[Split]:
+    yield from splits_of(plan_path)
 
 
 class ScoreFeatures(beam.PTransform):
@@ -122,7 +125,7 @@ def _hints(plan: Plan) -> dict[str, str]:
     return plan.job.accelerator.hints if plan.job.accelerator else {}
 
 
-def splits_of(plan_path: str, _barrier: Iterable[str] = ()) -> Iterator[Split]:
+def splits_of(plan_path: str) -> Iterator[Split]:
     """The splits of a stored plan that are to be scored."""
     yield from scored_splits(load_plan(plan_path))
 

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from .. import storage
 from ..schemas.errors import UsageError
-from ..transforms.decompress import MAGIC, decompressed
+from ..transforms.decompress import decompressed
+from ..transforms.formats.kinds import LOOK_BYTES, compression_by, kind_of, misnamed, not_compressed
 from ..transforms.formats.text import compression_of
 from .sample_csv import read_csv
 from .sample_text import Read, read_json, read_log, table_of
@@ -65,14 +66,13 @@ def sample(path: str) -> Sample:
       UsageError: when it cannot be read, holds no rows, or is of no kind that is known.
     """
     head, whole = _head(path)
-    try:
-        found = next(read for magic, read in _MAGIC.items() if head.startswith(magic))
-    except StopIteration:
-        if is_tfrecord(head):
-            return Sample("tfrecord", {}, _rows(path, read_examples(path, head, HEAD_ROWS)), whole)
+    kind = kind_of(head[:LOOK_BYTES])
+    if kind is None and is_tfrecord(head):
+        return Sample("tfrecord", {}, _rows(path, read_examples(path, head, HEAD_ROWS)), whole)
+    if kind not in _TYPED:
         return _text(path, head, whole)
     try:
-        return found(path)
+        return _TYPED[kind](path)
     except (OSError, ValueError, EOFError, KeyError, pa.ArrowException) as error:  # whatever fastavro meets
         raise UsageError(f"{path}: cannot be read: {error}") from error
 
@@ -81,23 +81,25 @@ def _head(path: str) -> tuple[bytes, bool]:
     """The first bytes of a file, decompressed, and whether they are all."""
     if storage.stat(path) is None:
         raise UsageError(f"{path}: is a folder; name its files" if os.path.isdir(path) else f"{path}: no such file")
-    text, step = bytearray(), b"-"
+    text, step, compression = bytearray(), b"-", compression_of(path, "infer")
     try:
         with storage.open_input(path) as raw:
-            stream = decompressed(raw, compression_of(path, "infer"))
+            stream = decompressed(raw, compression)
             while step and len(text) <= HEAD_BYTES:
                 step = stream.read(_STEP)
                 text += step
     except (OSError, EOFError, ValueError, pa.ArrowException) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from error
+        raise UsageError(f"{path}: {not_compressed(path, compression) or f'cannot be read: {error}'}") from error
     if not text:
         raise UsageError(f"{path}: is empty; name a file with some rows")
     return bytes(text), not step
 
 
 def _text(path: str, head: bytes, whole: bool) -> Sample:
-    if kind := next((name for magic, name in MAGIC.items() if head.startswith(magic)), None):
-        raise UsageError(f"{path}: is {kind}, and its name does not say so; rename it, or decompress it")
+    if found := compression_by(head):
+        raise UsageError(f"{path}: is {found}, and its name does not say so; rename it, or decompress it")
+    if said := misnamed(head[:LOOK_BYTES]):
+        raise UsageError(f"{path}: {said}")
     end = len(head) if whole else head.rfind(b"\n") + 1
     if (wide := _wide(head)) is not None:
         text, encoding = wide if whole else (wide[0][: wide[0].rfind("\n") + 1], wide[1])
@@ -154,7 +156,7 @@ def _avro(path: str) -> Sample:
     return Sample("avro", {}, _rows(path, table), len(records) <= HEAD_ROWS, wrong)
 
 
-_MAGIC: Mapping[bytes, Callable[[str], Sample]] = {b"PAR1": _parquet, b"Obj\x01": _avro}
+_TYPED: Mapping[str | None, Callable[[str], Sample]] = {"Parquet": _parquet, "Avro": _avro}
 _TEXTS: Mapping[str, Callable[[str, str, bool], Read | None]] = {"json": read_json, "log": read_log, "csv": read_csv}
 
 

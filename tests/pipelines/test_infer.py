@@ -78,7 +78,7 @@ WRONG = [
     ("a.avro", b"Obj\x01 and no more", "a.avro: cannot be read"),
     ("a.csv", gzip.compress(b"a,b\n1,2\n", mtime=0), "a.csv: is gzip, and its name does not say so"),
     ("a.csv.gz", gzip.compress(b"a,b\n1,2\n", mtime=0)[:-9], "a.csv.gz: cannot be read"),
-    ("a.csv.gz", b"a,b\n1,2\n", "a.csv.gz: cannot be read"),
+    ("a.csv.gz", b"a,b\n1,2\n", "a.csv.gz: its name says gzip, but it is none"),
 ]
 
 

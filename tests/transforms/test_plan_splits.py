@@ -154,7 +154,7 @@ def test_every_file_at_fault_is_named_up_to_five(tmp_path: Path) -> None:
 
 def test_gzip_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.csv.gz").write_bytes(b"a,b\n1,2\n")
-    with pytest.raises(UsageError, match=r"x\.csv\.gz: cannot be read"):
+    with pytest.raises(UsageError, match=r"x\.csv\.gz: its name says gzip, but it is none"):
         plan(tmp_path, "*.gz")
 
 

@@ -12,13 +12,14 @@ import pyarrow.csv as pacsv
 from ... import storage
 from ...schemas.errors import UsageError
 from ...schemas.sources import Csv
-from ..decompress import MAGIC, Stream, decompressed
+from ..decompress import Stream, decompressed
 from ..framing import Records
 from ..framing_whole import frame_text
 from ..record_faults import blame_framing, count_fields, well_quoted
 from ..transcode import WIDE, Encoding, encoding_of, transcoded
 from ..verdict import Verdict
 from .csv_framing import CsvFraming, dialect_of, parse_options
+from .kinds import LOOK_BYTES, misnamed, not_compressed
 from .lines import laid_lines
 
 _STEP = 64 << 10
@@ -55,9 +56,11 @@ def read_header(file: storage.FileInfo, compression: str | None, options: Csv, m
     try:
         with storage.open_input(file.path) as raw:
             return _read(_Beginning(decompressed(raw, compression), max_bytes), options)
-    except (OSError, ValueError) as error:
-        said = f"cannot be read: {error}" if isinstance(error, OSError) else str(error)
+    except OSError as error:
+        said = not_compressed(file.path, compression, options.compression) or f"cannot be read: {error}"
         raise UsageError(f"{file.path}: {said}") from error
+    except ValueError as error:
+        raise UsageError(f"{file.path}: {error}") from error
 
 
 class _Beginning:
@@ -99,9 +102,8 @@ def _read(beginning: _Beginning, options: Csv) -> Header:
 
 def _check_kind(first: bytes, encoding: Encoding) -> None:
     """Finds what is no text in the encoding by how it begins."""
-    for magic, compression in MAGIC.items():
-        if first.startswith(magic) and not first[:64].isascii():
-            raise ValueError(f"is {compression}; write compression: {compression}")
+    if said := misnamed(first[:LOOK_BYTES]):
+        raise ValueError(said)
     found = next((codec for codec in WIDE if first.startswith(encoding_of(codec).mark)), None)
     if found not in (None, encoding.codec):
         written = found[: len("utf-16")]

@@ -43,7 +43,7 @@ class JsonFormat:
             return
         compression = compression_of(file.path, self.options.compression)
         whole = Split(0, file.path, name, file.size, file.mark, 0, None, compression)
-        if head := check_head(whole):
+        if head := check_head(whole, self.options.compression):
             yield from [whole] if is_array(head) else cut_text(whole, split_size)
 
     def read(self, split: Split, contract: Contract, max_record_bytes: int) -> Iterator[Batch]:

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from ...schemas.errors import UnreadableInput, UsageError
 from ...schemas.split import Split
 from ..blocks import read_blocks
-from ..decompress import MAGIC
+from .kinds import LOOK_BYTES, misnamed, not_compressed
 
 BOM = b"\xef\xbb\xbf"
 BLANKS = b" \t\r\n"
 _STEP = 64 << 10
-_WIDE = (b"\xff\xfe", b"\xfe\xff", b"\0{", b"\0[", b"{\0", b"[\0")
 _ENOUGH = 8
+WIDE = (b"\xff\xfe", b"\xfe\xff", b"\0{", b"\0[", b"{\0", b"[\0")
+"""How text in UTF-16 begins, whether or not with a byte order mark, where it is JSON."""
 
 
 def head_of(split: Split) -> bytes:
@@ -30,8 +31,8 @@ def is_array(head: bytes) -> bool:
     return head.startswith(b"[")
 
 
-def check_head(split: Split) -> bytes:
-    """The same as `head_of`, at planning.
+def check_head(split: Split, compression: str) -> bytes:
+    """The same as `head_of`, at planning; `compression` is as job.yaml says it.
 
     Raises:
       UsageError: when the file cannot be read, or is none of JSON in UTF-8.
@@ -39,12 +40,12 @@ def check_head(split: Split) -> bytes:
     try:
         head = head_of(split)
     except UnreadableInput as error:
-        raise UsageError(str(error)) from error
-    if head.startswith(_WIDE):
+        said = not_compressed(split.path, split.compression, compression)
+        raise UsageError(f"{split.path}: {said}" if said else str(error)) from error
+    if head.startswith(WIDE):
         raise UsageError(f"{split.path}: is UTF-16; Highbeam reads UTF-8, so convert it, for example with iconv")
-    for magic, compression in MAGIC.items():
-        if head.startswith(magic) and not head.isascii():
-            raise UsageError(f"{split.path}: is {compression}; write compression: {compression}")
+    if said := misnamed(head):
+        raise UsageError(f"{split.path}: {said}")
     return head
 
 
@@ -57,6 +58,6 @@ def _head(blocks: Iterable[bytes]) -> bytes:
             begun, held = True, text.lstrip(BLANKS)
             blank = blank or text[:1]
         if len(held) >= _ENOUGH and begun:
-            return held[:_ENOUGH]
+            return held[:LOOK_BYTES]
     text = held if begun else held.removeprefix(BOM)
-    return text.lstrip(BLANKS)[:_ENOUGH] or blank or text[:1]
+    return text.lstrip(BLANKS)[:LOOK_BYTES] or blank or text[:1]

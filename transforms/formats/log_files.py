@@ -14,15 +14,15 @@ from ...schemas.contract import Contract
 from ...schemas.errors import UsageError
 from ...schemas.sources import Log
 from ...schemas.split import Split
-from ..decompress import MAGIC, decompressed
+from ..decompress import decompressed
 from ..verdict import Rows
+from .kinds import LOOK_BYTES, misnamed, not_compressed
 from .lines import LineReader, laid_lines, raw_lines, read_lines
 from .log_parser import LogParser, timed
 from .log_patterns import LinePattern, line_pattern, pattern_problem
 from .text import compression_of, cut_text, unreadable
 
 _WIDE = (b"\xff\xfe", b"\xfe\xff")
-_LOOK = 64
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class LogFormat:
         if not file.size:
             return
         compression = compression_of(file.path, self.options.compression)
-        check_text(file.path, compression)
+        check_text(file.path, compression, self.options.compression)
         whole = Split(0, file.path, name, file.size, file.mark, 0, None, compression)
         yield from cut_text(whole, split_size)
 
@@ -73,22 +73,22 @@ class LogFormat:
         return LogParser(line_pattern(self.options), self.options.nulls, contract)
 
 
-def check_text(path: str, compression: str | None) -> None:
-    """Looks at how a file begins.
+def check_text(path: str, compression: str | None, option: str) -> None:
+    """Looks at how a file begins; `option` is what job.yaml says of its compression.
 
     Raises:
       UsageError: when it is no text of single bytes.
     """
     try:
         with storage.open_input(path) as file:
-            start = decompressed(file, compression).read(_LOOK)
+            start = bytes(decompressed(file, compression).read(LOOK_BYTES))
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from error
+        said = not_compressed(path, compression, option) or f"cannot be read: {error}"
+        raise UsageError(f"{path}: {said}") from error
     if start.startswith(_WIDE):
         raise UsageError(f"{path}: is UTF-16; Highbeam reads UTF-8, so convert it, for example with iconv")
-    found = next((name for magic, name in MAGIC.items() if start.startswith(magic)), None)
-    if found and not start.isascii():
-        raise UsageError(f"{path}: is {found}; write compression: {found}")
+    if said := misnamed(start):
+        raise UsageError(f"{path}: {said}")
 
 
 def lacking(line: LinePattern, contract: Contract) -> Iterator[str]:

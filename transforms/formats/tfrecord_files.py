@@ -11,18 +11,17 @@ import pyarrow as pa
 from ... import storage
 from ...schemas.batch import Batch
 from ...schemas.contract import Contract
-from ...schemas.errors import Unconserved, UsageError
+from ...schemas.errors import Unconserved, UnreadableInput, UsageError
 from ...schemas.sources import TfRecord
 from ...schemas.split import Split
 from ..blocks import read_blocks
 from ..verdict import Rows
 from .columns import in_order
+from .kinds import LOOK_BYTES, misnamed, not_compressed
 from .schema import column_problems
 from .text import compression_of
 from .tfrecord_examples import ExampleColumns, feature_problems
 from .tfrecord_framing import HEADER, Group, cut_records, frame_records, framed, masked_crc, unframed
-
-_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class TfRecordFormat:
             return
         compression = compression_of(file.path, self.options.compression)
         whole = Split(0, file.path, name, file.size, file.mark, 0, None if compression else file.size, compression)
-        if not _begins_well(whole):
+        if not _begins_well(whole, self.options.compression):
             return
         if compression or file.size <= split_size:
             yield whole
@@ -97,16 +96,20 @@ def _shown(group: Group, at: int) -> bytes:
     return framed(group.lengths[at], group.damaged[at], data) if at in group.damaged else data
 
 
-def _begins_well(whole: Split) -> bool:
-    """Whether there is a record at all.
+def _begins_well(whole: Split, compression: str) -> bool:
+    """Whether there is a record at all; `compression` is as job.yaml says it.
 
     Raises:
       UsageError: when the file does not begin with one.
     """
-    start = next(read_blocks(whole, 0, HEADER), b"")
+    try:
+        start = next(read_blocks(whole, 0, LOOK_BYTES), b"")
+    except UnreadableInput as error:
+        if said := not_compressed(whole.path, whole.compression, compression):
+            raise UsageError(f"{whole.path}: {said}") from error
+        raise
     if not start:
         return False
-    if len(start) == HEADER and masked_crc(start[:8]) == int.from_bytes(start[8:], "little"):
+    if len(start) >= HEADER and masked_crc(start[:8]) == int.from_bytes(start[8:HEADER], "little"):
         return True
-    hint = "is gzip; write compression: gzip" if start.startswith(_GZIP) else "is no TFRecord: it begins with no length"
-    raise UsageError(f"{whole.path}: {hint}")
+    raise UsageError(f"{whole.path}: {misnamed(start) or 'is no TFRecord: it begins with no length'}")

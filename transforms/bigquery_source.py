@@ -15,7 +15,7 @@ from ..schemas.errors import UsageError
 from ..schemas.layout import fill_date
 from ..schemas.sources import BigQueryRows
 from .formats.schema import check_schema
-from .tables.bigquery_jobs import client_of
+from .tables.bigquery_jobs import client_of, said
 from .tables.bigquery_schema import arrow_of
 
 _READABLE = ("TABLE", "SNAPSHOT", "CLONE")
@@ -102,19 +102,15 @@ def told(source: Asked) -> Iterator[None]:
     try:
         yield
     except NotFound as error:
-        raise UsageError(f"{source.name}: {_said(error)}; correct the name, or wait for the table") from error
+        raise UsageError(f"{source.name}: {said(error)}; correct the name, or wait for the table") from error
     except Forbidden as error:
         roles = "BigQuery Data Viewer, BigQuery Read Session User" + (" and BigQuery Job User" * bool(source.query))
-        raise UsageError(f"{source.name}: {_said(error)}; ask for the roles {roles}") from error
+        raise UsageError(f"{source.name}: {said(error)}; ask for the roles {roles}") from error
     except BadRequest as error:
         key = "source.bigquery." + ("query" if source.query else "where")
-        raise UsageError(f"{source.name}: BigQuery says: {_said(error)}; correct {key}") from error
+        raise UsageError(f"{source.name}: BigQuery says: {said(error)}; correct {key}") from error
     except (GoogleAPICallError, RetryError) as error:
-        raise UsageError(f"{source.name}: BigQuery says: {_said(error)}; try again") from error
-
-
-def _said(error: GoogleAPICallError | RetryError) -> str:
-    return str(error.message).rstrip(".")
+        raise UsageError(f"{source.name}: BigQuery says: {said(error)}; try again") from error
 
 
 def _table(source: Asked) -> Found:

@@ -29,6 +29,7 @@ class StorageProxy:
       message_rows: most rows of a message.
       breaks: rows after which each next reading breaks off.
       gone: whether sessions are over.
+      gone_after: after how many readings they are; None for never.
       denied: whether nobody may make a session.
     """
 
@@ -36,6 +37,7 @@ class StorageProxy:
         self.made: list[types.CreateReadSessionRequest] = []
         self.read: list[tuple[str, int]] = []
         self.message_rows, self.breaks, self.gone, self.denied = 97, list[int](), False, False
+        self.gone_after: int | None = None
         channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_receive_message_length", -1)])
         self._create: Any = channel.unary_unary(
             f"/{SERVICE}/CreateReadSession",
@@ -71,10 +73,10 @@ class StorageProxy:
 
     def _reads(self, request: types.ReadRowsRequest, context: grpc.ServicerContext) -> Iterator[types.ReadRowsResponse]:
         self.read.append((request.read_stream, request.offset))
-        if self.gone:
+        if self.gone or (self.gone_after is not None and len(self.read) > self.gone_after):
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "session expired")
         left = self.breaks.pop(0) if self.breaks else None
-        for message in self._rows(request):
+        for message in list(self._rows(request)):  # all: the emulator gives no offset that was never read
             schema = pa.ipc.read_schema(pa.py_buffer(message.arrow_schema.serialized_schema))
             data = message.arrow_record_batch.serialized_record_batch
             rows = pa.ipc.read_record_batch(pa.py_buffer(data), schema)
@@ -96,11 +98,13 @@ def reads(bigquery_server: tuple[Proxy, int], monkeypatch: pytest.MonkeyPatch) -
     proxy.server.stop(None)
 
 
-def flights_of(warehouse: Warehouse, n: int, name: str = "night", more: str = "") -> str:
-    """Makes a table of the columns that `JOB` reads; gives its name."""
+def flights_of(warehouse: Warehouse, n: int, name: str = "night", more: str = "", dirty: int = 0) -> str:
+    """Makes a table of the columns that `JOB` reads; gives its name. Of `dirty` rows one is turned away."""
     table = f"{warehouse.dataset}.{name}"
+    g = "SUBSTR('abc', MOD(k, 3) + 1, 1)"
+    g = f"IF(MOD(k, {dirty}) = 7, 'q', {g})" if dirty else g
     warehouse.ask(
-        f"CREATE TABLE `{table}` AS SELECT k, SUBSTR('abc', MOD(k, 3) + 1, 1) AS g, k / 4 AS x, DATE '{DAY}' AS day"
+        f"CREATE TABLE `{table}` AS SELECT k, {g} AS g, k / 4 AS x, DATE '{DAY}' AS day"
         f"{more} FROM UNNEST(GENERATE_ARRAY(0, {n - 1})) AS k"
     )
     return table

@@ -102,7 +102,7 @@ def done(client: bigquery.Client, name: str, location: str | None, begin: Callab
         job.result()
     except GoogleAPICallError as error:
         if ours:
-            raise HighbeamError(f"BigQuery job {name} failed: {_said(error)}; the table is as it was") from error
+            raise HighbeamError(f"BigQuery job {name} failed: {said(error)}; the table is as it was") from error
         return False
     return True
 
@@ -119,7 +119,7 @@ def started(client: bigquery.Client, name: str, location: str | None, begin: Cal
             if job := _known(client, name, location):
                 return job, True
             if isinstance(error, ClientError):
-                raise HighbeamError(f"BigQuery refused job {name}: {_said(error)}; nothing was published") from error
+                raise HighbeamError(f"BigQuery refused job {name}: {said(error)}; nothing was published") from error
             lost = error
     raise HighbeamError(f"BigQuery does not answer: {lost}; run again: nothing is scored again")
 
@@ -131,8 +131,11 @@ def _known(client: bigquery.Client, name: str, location: str | None) -> Job | No
         return None
 
 
-def _said(error: GoogleAPICallError) -> str:
-    return str(error.message).rstrip(".")
+def said(error: GoogleAPICallError | RetryError) -> str:
+    """What BigQuery says, without the request and the job it says it of."""
+    first = next(iter(getattr(error, "errors", ())), None)
+    text = first.get("message") if isinstance(first, dict) else None
+    return str(text or error.message).partition("\n")[0].rstrip(".")
 
 
 def ask(
@@ -160,4 +163,4 @@ def ask(
     except NotFound:
         return None
     except GoogleAPICallError as error:
-        raise HighbeamError(f"{table}: BigQuery says: {_said(error)}") from error
+        raise HighbeamError(f"{table}: BigQuery says: {said(error)}") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import zoneinfo
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 def inconsistency(column: Column) -> str | None:
     """The first thing about a column that cannot be meant, or None."""
-    for problems in (_misplaced, _wrong_constants, _contradictions):
+    for problems in (_misplaced, _unknown_zone, _wrong_constants, _contradictions):
         if problem := next(problems(column), None):
             return problem
     return _broken_default(column)
@@ -45,6 +47,21 @@ def _misplaced(column: Column) -> Iterator[str]:
          "min and max need values that have an order"),
     ]  # fmt: skip
     return (text for wrong, text in checks if wrong)
+
+
+def _unknown_zone(column: Column) -> Iterator[str]:
+    """A time zone that this machine knows nothing of."""
+    if column.timezone is None:
+        return
+    try:
+        pc.assume_timezone(pa.array([0]).cast(pa.timestamp("us")), column.timezone)
+    except pa.ArrowInvalid:
+        near = difflib.get_close_matches(column.timezone, zoneinfo.available_timezones(), 1)
+        meant = f"did you mean {near[0]}?" if near else "write one such as America/New_York, UTC or +02:00"
+        yield (
+            f"timezone: no zone {column.timezone!r} is known here; {meant} "
+            "(names such as US/Eastern may need the system's package tzdata-legacy)"
+        )
 
 
 def _wrong_constants(column: Column) -> Iterator[str]:

@@ -14,8 +14,9 @@ from .errors import JobError, UsageError
 from .job import Job
 from .job_rules import broken_rules
 from .layout import is_url, resolve
+from .overrides import override
 from .schema_pbtxt import read_schema
-from .yaml_lines import Document, Path, parse_value, read_yaml
+from .yaml_lines import Document, Path, read_yaml
 
 SOURCES = ("iceberg", "kafka", "pubsub")
 RESERVED: dict[Path, tuple[str, ...]] = {
@@ -36,6 +37,23 @@ RESERVED: dict[Path, tuple[str, ...]] = {
     ("training", "source"): ("bigquery", *SOURCES),
     ("output",): ("parquet", "iceberg"),
     ("model",): ("backend", "files"),
+}
+_WANTED = {  # pydantic's kinds of problems in the words of job.yaml
+    "int_parsing": "should be a whole number",
+    "int_type": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_parsing": "should be a number",
+    "float_type": "should be a number",
+    "finite_number": "should be a finite number",
+    "bool_parsing": "should be true or false",
+    "bool_type": "should be true or false",
+    "string_type": "should be a text",
+    "dict_type": "should be a mapping",
+    "model_type": "should be a mapping",
+    "model_attributes_type": "should be a mapping",
+    "tuple_type": "should be a list",
+    "list_type": "should be a list",
+    "string_pattern_mismatch": "should be of letters, digits, `.`, `_` and `-`, with a letter or digit first",
 }
 _SECRET = re.compile(r"password|passwd|secret|token|credential|api_?key|access_?key|private_?key", re.IGNORECASE)
 
@@ -77,8 +95,8 @@ def parse_job(text: str, path: str, overrides: Sequence[str] = ()) -> Job:
         unread = [(1, f"{name}:1: not a mapping; a job needs name, source, columns, model and output")]
     if unread:
         raise _job_error(unread)
-    for override in overrides:
-        document.overridden.add(_override(document.data, override))
+    for flag in overrides:
+        document.overridden.add(override(document.data, flag))
     problems = list(_taken_out(document.data))
     folder = os.path.dirname(os.path.abspath(path))
     if unexpressed := list(_columns_of_schema(document.data, folder)):
@@ -102,24 +120,6 @@ def _placed(document: Document, name: str, where: Path, sentence: str) -> tuple[
 
 def _job_error(problems: list[tuple[int, str]]) -> JobError:
     return JobError([sentence for _, sentence in sorted(set(problems))])
-
-
-def _override(data: dict[str, Any], override: str) -> Path:
-    """Sets one value; gives its path."""
-    name, equals, value = override.partition("=")
-    if not equals or not name:
-        raise UsageError(f"--set {override}: write it as key.path=value")
-    *parents, last = name.split(".")
-    place: Any = data
-    for part in parents:
-        place = place.setdefault(part, {}) if isinstance(place, dict) else None
-    if not isinstance(place, dict):
-        raise UsageError(f"--set {override}: {'.'.join(parents)} holds no keys")
-    try:
-        place[last] = parse_value(value)
-    except ValueError as error:
-        raise UsageError(f"--set {override}: {error}") from None
-    return (*parents, last)
 
 
 def _taken_out(data: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
@@ -180,8 +180,16 @@ def _explain(problem: Any) -> tuple[Path, str]:
         return path, f"{name} is missing{_what(path)}"
     if kind == "value_error":
         return path, f"{name}: {problem['ctx']['error']}"
-    said = problem["msg"].removeprefix("Input ").replace("valid tuple", "list").replace("valid dictionary", "mapping")
-    return path, f"{name}: {said}, found {problem['input']!r}"
+    if kind in ("too_short", "string_too_short"):
+        return path, f"{name} is empty; {'name at least one' if kind == 'too_short' else 'write one character'}"
+    said = _WANTED.get(kind) or problem["msg"].removeprefix("Input ").removeprefix("String ")
+    return path, f"{name}: {said}, found {_found(problem['input'])}"
+
+
+def _found(value: Any) -> str:
+    """A value as job.yaml would hold it, or of what kind it is."""
+    kinds = {dict: "a mapping", list: "a list", tuple: "a list", type(None): "nothing"}
+    return kinds.get(type(value)) or (str(value).lower() if isinstance(value, bool) else repr(value))
 
 
 def _nearest(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from .job import BIGQUERY_TABLE, Job
 from .join import BY_TYPES
 from .layout import fill_date, is_url, layout, place_problem
 
+_NUMBER = re.compile(r"[-+.\d]")
 Path = tuple[Any, ...]
 Problem = tuple[Path, str]
 
@@ -46,9 +48,9 @@ def _names(job: Job) -> Iterator[Problem]:
                 ("predictions", name),
                 f"predictions.{name}: already the name of a key or passthrough column",
             )
-    for name in published_inputs(job) + tuple(job.predictions or {}):
-        if name == "date":
-            yield ("output",), "date is the partition column of the table; rename the column with from:"
+    inputs = [name for name in published_inputs(job) if name in job.contract.columns]
+    if "date" in (*inputs, *(job.predictions or {})):
+        yield ("output",), "date is the partition column of the table; rename the column with from:"
 
 
 def published_inputs(job: Job) -> tuple[str, ...]:
@@ -84,12 +86,11 @@ def _passthrough(job: Job) -> Iterator[Problem]:
 
 def _model(job: Job) -> Iterator[Problem]:
     version = job.model.version
-    if not version.isdigit() and version not in ("latest", "published"):
-        yield (
-            ("model", "version"),
-            f"model.version: labels such as {version!r} are not available yet; write a number or latest",
-        )
-    if job.transform and not job.transform.version.isdigit() and job.transform.version != "latest":
+    if not version.isdecimal() and version not in ("latest", "published"):
+        labelled = f"labels such as {version!r} are not available yet"
+        found = f"{version!r} is no version" if _NUMBER.match(version) else labelled
+        yield ("model", "version"), f"model.version: {found}; write a number, latest or published"
+    if job.transform and not job.transform.version.isdecimal() and job.transform.version != "latest":
         yield ("transform", "version"), "transform.version: write a number or latest"
     if job.model.input_format == "tf_example" and job.transform:
         yield (

@@ -66,7 +66,7 @@ def read_yaml(text: str, environment: Mapping[str, str] | None = None) -> Docume
             document.data = loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        document.problems.append((line, f"not YAML: {error.problem}"))
+        document.problems.append((line, f"not YAML: {error.problem}{_quoted(text, line)}"))
     except yaml.YAMLError as error:
         document.problems.append((1, f"not YAML: {error}"))
     finally:
@@ -75,15 +75,21 @@ def read_yaml(text: str, environment: Mapping[str, str] | None = None) -> Docume
 
 
 def parse_value(text: str) -> Any:
-    """One value as it would stand in job.yaml, for `--set`.
+    """One value as it would stand in job.yaml, for `--set`; variables are filled in too.
 
     Raises:
-      ValueError: when it is not YAML.
+      ValueError: when it is not YAML, or a variable is not set.
     """
-    try:
-        return yaml.load(text, _Loader)  # a SafeLoader
-    except yaml.YAMLError as error:
-        raise ValueError(f"not YAML: {error}".replace("\n", " ")) from None
+    document = read_yaml(text)
+    if document.problems:
+        raise ValueError("; ".join(sentence for _, sentence in document.problems))
+    return document.data
+
+
+def _quoted(text: str, line: int) -> str:
+    """What to do about a line that is not YAML for the braces of a variable."""
+    there = text.splitlines()[line - 1 : line]
+    return "; put quotes around a text with ${…} in it" if any("${" in found for found in there) else ""
 
 
 def _visit(loader: _Loader, node: yaml.Node, path: Path, document: Document, environment: Mapping[str, str]) -> None:

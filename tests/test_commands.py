@@ -203,7 +203,7 @@ def test_a_folder_with_any_name_works(folder: Path, capsys: pytest.CaptureFixtur
         ("columns.x.pattern='(['", "pattern belongs to string"),
         ("columns.g.pattern='(['", "columns.g: pattern: "),
         ("beam.direct_num_workers=many", "beam: argument --direct_num_workers: invalid int value: 'many'$"),
-        ("predictions={}", "predictions: "),
+        ("predictions={}", "predictions is empty"),
         ("predictions.y={tensor: y, min: 2, max: 1}", "min 2 is above max 1"),
     ],
 )

@@ -128,6 +128,21 @@ def test_a_good_job_is_read_whole() -> None:
             "distance: {type: timestamp, format: '%Y'}",
             ["7: columns.distance: a format"],
         ),
+        (
+            "distance: {type: float32, min: 0}",
+            "distance: {type: timestamp, timezone: Mars/Phobos}",
+            ["7: columns.distance: timezone: no zone 'Mars/Phobos' is known here; write one such as America/New_York,"],
+        ),
+        ("version: 3", "version: -1", ["11: model.version: '-1' is no version; write a number, latest or published"]),
+        ("[carrier]", "[date]", ["14: output.passthrough: date is no column"]),
+        ("[carrier]", "[carrier]\npredictions: {}", ["15: predictions is empty; name at least one"]),
+        ("{path: predictions}", "{path: [predictions]}", ["13: output.delta.path: should be a text, found a list"]),
+        ("{path: models/delays, version: 3}", "models", ["11: model: should be a mapping, found 'models'"]),
+        (
+            '"data/{date:%Y-%m-%d}/*.csv"',
+            "${DATA}/*.csv",
+            ["3: not YAML: expected ',' or '}', but got '{'; put quotes around a text with ${…} in it"],
+        ),
     ],
 )
 def test_each_mistake_is_named(old: str, new: str, expected: list[str]) -> None:
@@ -162,20 +177,43 @@ def test_variables_and_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_overrides_hold_variables_and_spell_shorthands_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TABLES", "/tables")
+    text = GOOD + "accelerator: nvidia-l4\ntraining: {columns: {late: int64}}\n"
+    flags = ["output.delta.path=${TABLES}/x", "columns.flight_id.min=3", "key.duplicates=refuse"]
+    job = parse(text, *flags, "accelerator.count=2", "training.columns.late.max=1")
+    assert job.output.delta
+    assert job.output.delta.path == "/tables/x"
+    assert (job.columns["flight_id"].type, job.columns["flight_id"].min) == ("int64", 3)
+    assert (job.contract.key, job.contract.duplicates) == (("flight_id",), "refuse")
+    assert job.accelerator
+    assert (job.accelerator.type, job.accelerator.count) == ("nvidia-l4", 2)
+    assert job.training
+    assert (job.training.columns["late"].type, job.training.columns["late"].max) == ("int64", 1)
+
+
 def test_rules_across_parts_are_named_beside_what_is_not_available() -> None:
     text = GOOD.replace("key: flight_id", "key: flightid\nschedule: daily").replace("[carrier]", "[q]")
     assert [problem.split(":")[1].strip() for problem in problems(text)] == ["key", "schedule", "output.passthrough"]
 
 
 def test_a_mistake_of_a_flag_is_named_by_its_flag() -> None:
-    with pytest.raises(JobError, match=r"^--set: source.min_rows: .* found 'often'$"):
+    with pytest.raises(JobError, match=r"^--set: source.min_rows: should be a whole number, found 'often'$"):
         parse(GOOD, "source.min_rows=often")
     assert parse(GOOD, "output.passthrough=distance").output.passthrough == ("distance",)
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
-    [("nothing", "key.path=value"), ("name.x=1", "holds no keys"), ("name=[", "not YAML")],
+    [
+        ("nothing", "key.path=value"),
+        ("name.x=1", "holds no keys"),
+        ("name=[", "not YAML"),
+        (
+            "state=${NO_SUCH_VARIABLE}/s",
+            r"^--set state=.*: \$\{NO_SUCH_VARIABLE\}: no such environment variable; set it",
+        ),
+    ],
 )
 def test_a_wrong_override_is_named(override: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):

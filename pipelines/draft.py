@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,7 @@ def flow(value: Any) -> str:
 
 def drafted(
     name: str, values: pa.ChunkedArray, source: str, text: bool, optional: bool = False,
-    wrong: tuple[int, Any] | None = None,
+    wrong: tuple[int, Any] | None = None, notes: Sequence[str] = (),
 ) -> Drafted | None:  # fmt: skip
     """Drafts a column.
 
@@ -64,6 +64,7 @@ def drafted(
       text: whether the file's own types are none, but were inferred.
       optional: whether some file lacks it.
       wrong: how many values are not of the type, null among `values`, and one of them.
+      notes: remarks of whoever read the values.
 
     Returns:
       None where no column of a contract holds such values.
@@ -75,8 +76,8 @@ def drafted(
     renamed = {"from": source} if source != name else {}
     loose = {**({"nullable": True} if nulls or optional else {}), **({"optional": True} if optional else {})}
     key = not loose and _could_be_key(said["type"], values)
-    notes = [*_wrong(values, said["type"], wrong), *_notes(values, said), *(["unique, a key?"] if key else [])]
-    return Drafted(name, {**said, **renamed, **loose}, tuple(notes), key)
+    found = [*_wrong(values, said["type"], wrong), *_notes(values, said), *(["unique, a key?"] if key else [])]
+    return Drafted(name, {**said, **renamed, **loose}, (*notes, *found), key)
 
 
 def _typed(type: pa.DataType, text: bool) -> dict[str, Any] | None:

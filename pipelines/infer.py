@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from .. import storage
 from ..schemas.errors import UsageError
 from ..schemas.layout import is_url
 from .draft import Drafted, contract_name, drafted, flow
@@ -119,9 +120,11 @@ def _columns(samples: Sequence[Sample]) -> tuple[list[Drafted], list[str]]:
         values = _joined([one.table[source] for one in holding])
         wrong = [one.wrong[source] for one in holding if source in one.wrong]
         several = (sum(count for count, _ in wrong), wrong[0][1]) if wrong else None
+        notes = list(dict.fromkeys(one.notes[source] for one in holding if source in one.notes))
         name = contract_name(source, {column.name for column in made})
         optional = len(holding) < len(samples)
-        column = drafted(name, values, source, text, optional, several) if source and "${" not in source else None
+        readable = bool(source) and "${" not in source
+        column = drafted(name, values, source, text, optional, several, notes) if readable else None
         if column:
             made.append(column)
         else:
@@ -160,6 +163,7 @@ def _options(samples: Mapping[str, Sample]) -> dict[str, Any]:
 def _paths(files: Sequence[str], folder: str) -> str | list[str]:
     """The files as a job names them: relative to it, and with `{date}` where they name one."""
     paths = [path if is_url(path) else os.path.relpath(path, folder or os.curdir) for path in files]
+    paths = [storage.escape(path) for path in paths]  # a job takes them for patterns
     dated = list(dict.fromkeys(_DATE.sub(lambda d: "{date}" if d["dashed"] else "{date:%Y%m%d}", p) for p in paths))
     return dated[0] if len(dated) == 1 else dated
 

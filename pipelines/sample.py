@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from .. import storage
 from ..schemas.errors import UsageError
 from ..transforms.decompress import decompressed
+from ..transforms.formats.json_head import WIDE
 from ..transforms.formats.kinds import LOOK_BYTES, compression_by, kind_of, misnamed, not_compressed
 from ..transforms.formats.text import compression_of
 from .sample_csv import read_csv
@@ -49,6 +50,7 @@ class Sample:
       whole: whether these are all rows of the file.
       wrong: a column -> how many of its values are not of its type, and one of them.
       remarks: what of the file is no row.
+      notes: a column -> what is worth a second look.
     """
 
     format: str
@@ -57,6 +59,7 @@ class Sample:
     whole: bool
     wrong: Mapping[str, tuple[int, Any]] = field(default_factory=dict)
     remarks: Sequence[str] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def sample(path: str) -> Sample:
@@ -107,11 +110,20 @@ def _text(path: str, head: bytes, whole: bool) -> Sample:
         text, encoding = _decoded(path, head[:end]) if end else (head.decode("utf-8-sig", "ignore"), {})
     if not text.strip():
         raise UsageError(f"{path}: holds no line within {HEAD_BYTES:,} bytes")
+    _check_json(path, head, text, encoding)
     for name, read in _TEXTS.items():
         if (name == "csv" or not encoding) and (made := read(path, text, whole)) is not None:
             rows = _rows(path, made.table)
-            return Sample(name, {**made.options, **encoding}, rows, whole, made.wrong, made.remarks)
+            return Sample(name, {**made.options, **encoding}, rows, whole, made.wrong, made.remarks, made.notes)
     raise UsageError(f"{path}: is no file that Highbeam reads")
+
+
+def _check_json(path: str, head: bytes, text: str, encoding: Mapping[str, str]) -> None:
+    """Finds JSON that is not in UTF-8; CSV may be in any encoding."""
+    unmarked = head[:2] in WIDE
+    if unmarked or (encoding and read_json(path, text, False) is not None):
+        found = "UTF-16" if unmarked else encoding["encoding"].upper()
+        raise UsageError(f"{path}: is JSON in {found}; JSON is read in UTF-8, so convert it, for example with iconv")
 
 
 def _wide(data: bytes) -> tuple[str, dict[str, str]] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,26 +14,31 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from ..schemas.errors import UsageError
+from .sample_numbers import decimal_commas, kept_as_text
 from .sample_text import LINES, MOSTLY, NUMBER, Read
 
 DELIMITERS = (",", "\t", ";", "|")
 _RECORDS = 1000
+_COMMENT = re.compile(r"^#.*(?:\n|\Z)", re.MULTILINE)
 
 
 def read_csv(path: str, text: str, complete: bool) -> Read:
     """CSV; what pyarrow takes for null is null, and its spellings are given.
 
-    A first line with a number in it does not name the columns.
+    A first line with a number in it does not name the columns. Lines that begin with # are comments, if the first is.
     """
+    text, comments = _uncommented(text)
     delimiter = sniffed(text)
-    first, *others = _records(text, delimiter)
-    headed = not any(pc.match_substring_regex(pa.array(first), NUMBER).to_pylist())
+    first, *others = _records(text, delimiter) or [[]]
+    if not first:
+        raise UsageError(f"{path}: holds no rows; name a file with some")
+    headed = not _numeric(first)
     names = first if headed else [f"c{number}" for number in range(1, len(first) + 1)]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"{path}: the header names {', '.join(map(repr, twice))} twice; rename one of them")
     multiline = any("\n" in value for record in others if len(record) == len(names) for value in record)
     try:
-        table, spelled, other = _table(text, delimiter, names, headed, multiline)
+        table, texts, spelled, other = _table(text, delimiter, names, headed, multiline)
     except pa.ArrowInvalid as error:
         raise UsageError(f"{path}: cannot be read as CSV with the delimiter {delimiter!r}: {error}") from None
     said: list[tuple[str, Any, bool]] = [
@@ -41,9 +47,35 @@ def read_csv(path: str, text: str, complete: bool) -> Read:
         ("columns", names, not headed),
         ("nulls", spelled, bool(spelled)),
         ("multiline", True, multiline),
+        ("comment", "#", comments),
     ]
     options = {name: value for name, value, needed in said if needed}
-    return Read(options, *_mostly_numbers(table), _widths(len(names), table.num_rows, other))
+    table, wrong = _mostly_numbers(table)
+    table, notes = kept_as_text(table, texts, spelled)
+    wrong = {name: found for name, found in wrong.items() if name not in notes}
+    if delimiter != ",":
+        notes |= decimal_commas(table)
+    return Read(options, table, wrong, _widths(len(names), table.num_rows, other), notes)
+
+
+def _uncommented(text: str) -> tuple[str, bool]:
+    """The text without comments, and whether it has any: not if its only line with a # is rather the header."""
+    if not text.startswith("#"):
+        return text, False
+    rest = _COMMENT.sub("", text)
+    return (text, False) if _is_header(text.partition("\n")[0], rest) and text.count("\n#") == 0 else (rest, True)
+
+
+def _is_header(line: str, rest: str) -> bool:
+    """Whether a line with a # names the columns of the rest: as many, and the rest does not begin with names itself."""
+    delimiter = sniffed(rest)
+    records = _records(rest, delimiter)
+    alike = bool(records) and line.count(delimiter) + 1 == len(records[0])
+    return alike and (_numeric(records[0]) or not any(map(_numeric, records)))
+
+
+def _numeric(record: Sequence[str]) -> bool:
+    return any(pc.match_substring_regex(pa.array(record, pa.string()), NUMBER).to_pylist())
 
 
 def _widths(width: int, good: int, other: Sequence[pacsv.InvalidRow]) -> list[str]:
@@ -66,8 +98,8 @@ def _records(text: str, delimiter: str) -> list[list[str]]:
 
 def _table(
     text: str, delimiter: str, names: Sequence[str], headed: bool, multiline: bool
-) -> tuple[pa.Table, list[str], list[pacsv.InvalidRow]]:
-    """The rows with as many fields as there are names, the spellings of null among them, and the other rows."""
+) -> tuple[pa.Table, pa.Table, list[str], list[pacsv.InvalidRow]]:
+    """The rows with as many fields as there are names, the same as text, spellings of null, and the other rows."""
     data = text.encode()
     read = pacsv.ReadOptions(block_size=len(data) + 1, use_threads=False, column_names=None if headed else names)
     other: list[pacsv.InvalidRow] = []
@@ -83,11 +115,12 @@ def _table(
         return pacsv.read_csv(pa.py_buffer(data), read, parse, pacsv.ConvertOptions(**convert))
 
     table = rows()
-    spelled = _spellings(table, rows(column_types=dict.fromkeys(names, pa.string())))
+    plain = rows(column_types=dict.fromkeys(names, pa.string()))
+    spelled = _spellings(table, plain)
     texts = [name for name, type in zip(names, table.schema.types, strict=True) if _is_text(type)]
     nulls = {"null_values": ["", *spelled], "strings_can_be_null": True, "quoted_strings_can_be_null": False}
     as_text = rows(column_types=dict.fromkeys(texts, pa.string()), include_columns=texts, **nulls)
-    return _replaced(table, as_text), spelled, other
+    return _replaced(table, as_text), plain, spelled, other
 
 
 def _is_text(type: pa.DataType) -> bool:

@@ -27,6 +27,13 @@ MOSTLY = 0.9
 NUMBER = r"^\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*$"
 _INTEGERS = range(-(1 << 63), 1 << 63)
 _NO_ARRAY = (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError)
+_TIME = r"\[?(?P<time>\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d[^ \]]*)\]?"
+_LEVEL = r"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|SEVERE)"
+APPLICATION = (
+    rf"{_TIME} +\[?(?P<level>{_LEVEL})\]?:? +(?P<message>.*)",
+    rf"{_TIME} +(?P<message>.*\b{_LEVEL}\b.*)",
+)
+"""What the logs of most programs look like."""
 _GAP = re.compile(r"[,\s]*")
 _TEMPORAL = (pa.date32(), pa.timestamp("us", "UTC"), pa.timestamp("us"))
 
@@ -40,12 +47,14 @@ class Read:
       table: its rows.
       wrong: a column -> how many of its values are not of its type (null in the table), and one of them.
       remarks: what of the text is no row.
+      notes: a column -> what is worth a second look.
     """
 
     options: Mapping[str, Any]
     table: pa.Table
     wrong: Mapping[str, tuple[int, Any]] = field(default_factory=dict)
     remarks: Sequence[str] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_json(path: str, text: str, complete: bool) -> Read | None:
@@ -54,6 +63,8 @@ def read_json(path: str, text: str, complete: bool) -> Read | None:
     if start[:1] not in ("{", "["):
         return None
     records, remarks = _elements(start[1:], complete) if start[0] == "[" else _lines(path, text)
+    if not records and "".join(start.split()) == "[]":
+        raise UsageError(f"{path}: holds no rows; name a file with some")
     if not records:
         return None  # a line of a log may begin with a bracket
     table, wrong = table_of(records)
@@ -200,6 +211,22 @@ def read_log(path: str, text: str, complete: bool) -> Read | None:
             found = pc.extract_regex(lines, pattern).drop_null()
             fields = dict(_fields(found, known.parts))
             return Read({"format": name}, pa.table({k: _of_log(v, known.times.get(k)) for k, v in fields.items()}))
+    return _application_log(lines)
+
+
+def _application_log(lines: pa.Array) -> Read | None:
+    """Lines that begin with a time, most of the first with a level behind it; one without may go on with a message."""
+    for pattern in APPLICATION:
+        found = pc.extract_regex(lines, whole(pattern))
+        first = found.slice(0, LINES)
+        if len(first) and 2 * first.null_count < len(first):
+            fields = {part.name: pc.struct_field(found.drop_null(), part.name) for part in found.type}
+            said = [
+                "this looks like the log of an application; what else its messages say, source.log.pattern may tell"
+            ]
+            if found.null_count:
+                said.append(f"{found.null_count:,} of {len(found):,} lines do not match the pattern: rejected")
+            return Read({"pattern": pattern}, pa.table({k: _temporal(v) for k, v in fields.items()}), remarks=said)
     return None
 
 

@@ -13,8 +13,9 @@ BOM = b"\xef\xbb\xbf"
 BLANKS = b" \t\r\n"
 _STEP = 64 << 10
 _ENOUGH = 8
-WIDE = (b"\xff\xfe", b"\xfe\xff", b"\0{", b"\0[", b"{\0", b"[\0")
-"""How text in UTF-16 begins, whether or not with a byte order mark, where it is JSON."""
+WIDE = (b"\0{", b"\0[", b"{\0", b"[\0")
+"""How JSON in UTF-16 begins where it has no byte order mark."""
+_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def head_of(split: Split) -> bytes:
@@ -42,7 +43,7 @@ def check_head(split: Split, compression: str) -> bytes:
     except UnreadableInput as error:
         said = not_compressed(split.path, split.compression, compression)
         raise UsageError(f"{split.path}: {said}" if said else str(error)) from error
-    if head.startswith(WIDE):
+    if head.startswith((*_MARKS, *WIDE)):
         raise UsageError(f"{split.path}: is UTF-16; Highbeam reads UTF-8, so convert it, for example with iconv")
     if said := misnamed(head):
         raise UsageError(f"{split.path}: {said}")

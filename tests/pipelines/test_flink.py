@@ -17,6 +17,7 @@ from highbeam.schemas.layout import layout
 
 from tests.support.flink import Cluster, cluster, needs_flink
 from tests.support.jobs import DAY, JOB, csv_lines, make_job, save_model, shuffled, write_night
+from tests.support.namespaces import namespaces, needs_namespaces
 from tests.support.processes import free_port
 
 N = 60_000
@@ -36,8 +37,8 @@ pytestmark = [needs_flink, pytest.mark.cluster]
 
 @pytest.fixture(scope="module")
 def restarting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster of which parts are killed; it starts a job afresh that fails."""
-    with cluster(tmp_path_factory.mktemp("restarting"), retries=8) as made:
+    """Two machines, with a TaskManager and its pool on each; a job that fails starts afresh."""
+    with namespaces(2) as machines, cluster(tmp_path_factory.mktemp("flink"), 1, 10, machines) as made:
         yield made
 
 
@@ -78,8 +79,10 @@ def newest_job(flink: Cluster) -> dict[str, Any]:
 
 
 def test_no_row_crosses_an_exchange(flink_cluster: Cluster, folder: Path, expected: tuple[str, ...]) -> None:
+    workers = flink_cluster.workers()
     manifest = highbeam.run(job_of(folder, "graph"), DAY, beam_flags=flink_cluster.flags())
     assert (manifest.status, tuple(manifest.files)) == ("published", expected), manifest.message
+    assert flink_cluster.workers() == workers + 1  # TensorFlow starts once
     job = newest_job(flink_cluster)
     scoring = [v for v in job["vertices"] if "{Read, Validate, RunInference, Postprocess, Stage}" in v["name"]]
     assert len(scoring) == 1, [v["name"] for v in job["vertices"]]
@@ -109,23 +112,31 @@ def test_a_refused_detached_job_ends_red(flink_cluster: Cluster, folder: Path) -
     assert ran.manifest.status == "refused"
 
 
-@pytest.mark.parametrize("victim", ["task-manager"])
+@needs_namespaces
+def test_task_managers_on_machines_of_their_own(restarting: Cluster, folder: Path, expected: tuple[str, ...]) -> None:
+    manifest = highbeam.run(job_of(folder, "machines"), DAY, beam_flags=restarting.flags())
+    assert (manifest.status, tuple(manifest.files)) == ("published", expected), manifest.message
+    assert [restarting.workers(machine) for machine in restarting.machines] == [1, 1]
+
+
+@needs_namespaces
+@pytest.mark.parametrize("victim", ["task-manager", "pool"])
 def test_a_killed_part_changes_nothing(
     restarting: Cluster, folder: Path, expected: tuple[str, ...], victim: str
 ) -> None:
-    job = job_of(folder, victim)
+    job, [machine, *_] = job_of(folder, victim), restarting.machines
+    workers = restarting.workers(machine)
     run = started(folder, victim, *restarting.flags())
     staging = Path(layout(job).state) / "staging"
     while run.poll() is None and len(list(staging.glob("*/*.staged"))) < 2:
         time.sleep(0.005)
-    restarting.kill(victim)
-    staged = len(list(staging.glob("*/*.staged")))
-    assert 2 <= staged < SPLITS
-    restarting.start_task_manager() if victim == "task-manager" else restarting.start_pool()
+    restarting.kill(f"{victim}{machine}")  # of a pool, its workers too
+    assert 2 <= len(list(staging.glob("*/*.staged"))) < SPLITS
+    restarting.start_task_manager(machine) if victim == "task-manager" else restarting.start_pool(machine)
     said, _ = run.communicate(timeout=180)
     assert run.returncode == 0, said
+    assert restarting.workers(machine) >= workers + 2
     [ran] = highbeam.runs(job)
     assert ran.current
-    assert sorted(p.name for p in Path(layout(job).table).glob("date=*/*")) == sorted(
-        file.rpartition("/")[2] for file in expected
-    )
+    files = sorted(file.name for file in Path(layout(job).table).glob("date=*/*"))
+    assert files == sorted(file.rpartition("/")[2] for file in expected)

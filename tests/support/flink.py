@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,31 +64,27 @@ def jvm(main: str, *arguments: str, memory: str = "512m") -> list[str]:
     return [*_JVM, f"-Xmx{memory}", "-cp", f"{JARS}/*", main, *arguments]
 
 
-def worker_pool(folder: Path, port: int, name: str = "pool", where: str = "", host: str = "127.0.0.1") -> Process:
+def worker_pool(folder: Path, port: int, name: str = "pool", where: str = "") -> Process:
     """Starts what starts Python workers when a TaskManager asks for them; in a network namespace, if one is named."""
     boot = folder / f"{name}-boot"
     boot.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE / "flink_worker.py"}" "$@"\n')
     boot.chmod(0o755)
     module = "apache_beam.runners.worker.worker_pool_main"
     command = [sys.executable, "-m", module, f"--service_port={port}", f"--container_executable={boot}"]
-    process = Process(name, _inside(where, command), folder)
-    wait_for(lambda: listening(port, host), process)
-    return process
+    return Process(name, _inside(where, command), folder)
 
 
 def _inside(where: str, command: list[str]) -> list[str]:
     return ["ip", "netns", "exec", where, *command] if where else command
 
 
-def job_server(folder: Path, master: str) -> tuple[Process, str]:
-    """Starts Beam's job server for a Flink; gives its process and its endpoint."""
+def job_server(folder: Path, master: str) -> tuple[Process, int]:
+    """Starts Beam's job server for a Flink; gives its process and its port."""
     port = free_port()
     ports = [f"--job-port={port}", "--artifact-port=0", "--expansion-port=0"]
     driver = str(HERE / "FlinkJobServer.java")
     command = jvm(driver, f"--flink-master={master}", f"--artifacts-dir={folder / 'artifacts'}", *ports, memory="1g")
-    process = Process("job-server", command, folder)
-    wait_for(lambda: listening(port), process)
-    return process, f"localhost:{port}"
+    return Process("job-server", command, folder), port
 
 
 @dataclass
@@ -99,7 +96,7 @@ class Cluster:
       rest: Flink's REST port.
       pool_port: where the TaskManager finds its workers.
       slots: of the TaskManager.
-      retries: how often a job that failed starts afresh.
+      retries: how often a job that failed starts afresh; Flink's own rule for a batch job is never.
       machines: addresses of network namespaces by name, each to hold a TaskManager and its pool; without any, all
         listen on localhost, and there is one of each.
       endpoint: of the job server.
@@ -113,7 +110,7 @@ class Cluster:
     machines: Mapping[str, str] = field(default_factory=dict)
     endpoint: str = ""
     processes: dict[str, Process] = field(default_factory=dict)
-    rpc: int = 0
+    rpc: int = field(default_factory=free_port)
 
     @property
     def host(self) -> str:
@@ -122,12 +119,16 @@ class Cluster:
 
     def start(self) -> None:
         """Starts all parts, and waits until they stand."""
-        self.rpc = free_port()
         self.start_manager()
         for where in self.machines or [""]:
             self.start_task_manager(where)
             self.start_pool(where)
-        self.processes["job-server"], self.endpoint = job_server(self.folder, f"{self.host}:{self.rest}")
+        self.processes["job-server"], port = job_server(self.folder, f"{self.host}:{self.rest}")
+        self.endpoint = f"localhost:{port}"
+        wait_for(lambda: listening(port), self.processes["job-server"])
+        for where, host in (self.machines or {"": "127.0.0.1"}).items():
+            wait_for(partial(listening, self.pool_port, host), self.processes[f"pool{where}"])
+        wait_for(lambda: listening(self.rest, self.host), self.processes["job-manager"])
         slots = self.slots * max(1, len(self.machines))
         wait_for(lambda: self.ask("overview")["slots-total"] == slots, self.processes["job-manager"])
 
@@ -152,7 +153,7 @@ class Cluster:
             settings |= {
                 "restart-strategy.type": "fixed-delay",
                 "restart-strategy.fixed-delay.attempts": self.retries,
-                "restart-strategy.fixed-delay.delay": "5 s",
+                "restart-strategy.fixed-delay.delay": "3 s",
             }
         folder = self.folder / host
         folder.mkdir(exist_ok=True)
@@ -160,11 +161,10 @@ class Cluster:
         return str(folder)
 
     def start_manager(self) -> None:
-        """Starts the JobManager and waits for its REST port."""
+        """Starts the JobManager."""
         main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
-        process = Process("job-manager", jvm(main, "--configDir", self.configured(self.host)), self.folder)
-        self.processes["job-manager"] = process
-        wait_for(lambda: listening(self.rest, self.host), process)
+        command = jvm(main, "--configDir", self.configured(self.host))
+        self.processes["job-manager"] = Process("job-manager", command, self.folder)
 
     def start_task_manager(self, where: str = "") -> None:
         """Starts a TaskManager."""
@@ -175,20 +175,16 @@ class Cluster:
 
     def start_pool(self, where: str = "") -> None:
         """Starts a TaskManager's pool of Python workers."""
-        self.processes[f"pool{where}"] = worker_pool(
-            self.folder, self.pool_port, f"pool{where}", where, self.machines.get(where, "127.0.0.1")
-        )
+        self.processes[f"pool{where}"] = worker_pool(self.folder, self.pool_port, f"pool{where}", where)
 
     def flags(self, parallelism: int = SLOTS) -> list[str]:
         """Beam's flags for a run on the cluster."""
         external = ["--environment_type=EXTERNAL", f"--environment_config=localhost:{self.pool_port}"]
-        return [
-            "--runner=FlinkRunner",
-            f"--job_endpoint={self.endpoint}",
-            f"--parallelism={parallelism}",
-            *external,
-            "--environment_cache_millis=10000",
-        ]
+        return ["--runner=FlinkRunner", f"--job_endpoint={self.endpoint}", f"--parallelism={parallelism}", *external]
+
+    def workers(self, where: str = "") -> int:
+        """How many workers a TaskManager has asked its pool for."""
+        return (self.folder / f"pool{where}.log").read_text("utf-8", "replace").count("Starting worker with command")
 
     def ask(self, path: str) -> Any:
         """What Flink's REST interface says."""
@@ -228,9 +224,10 @@ def flink_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
 @pytest.fixture(scope="session")
 def flink_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     """The flags for a Flink inside of a job server, with the workers in the driver's process."""
-    process, endpoint = job_server(tmp_path_factory.mktemp("flink"), LOCAL_MASTER)
+    process, port = job_server(tmp_path_factory.mktemp("flink"), LOCAL_MASTER)
     try:
-        flags = ["--runner=FlinkRunner", f"--job_endpoint={endpoint}", f"--parallelism={SLOTS}"]
+        wait_for(lambda: listening(port), process)
+        flags = ["--runner=FlinkRunner", f"--job_endpoint=localhost:{port}", f"--parallelism={SLOTS}"]
         yield [*flags, "--environment_type=LOOPBACK"]
     finally:
         process.kill()

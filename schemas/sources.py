@@ -102,7 +102,7 @@ class BigQueryRows(Model):
 
     table: str | None = Field(None, description="`project.dataset.name`; `{date}` and `{date:%Y%m%d}` are filled")
     where: str | None = Field(
-        None, description="which rows of the table, in SQL: `date = '{date}'`; no function but plain comparisons"
+        None, description="which rows of the table, as after WHERE: `day = '{date}'`; `{date}` is filled"
     )
     query: str | None = Field(
         None, description="instead of `table`: GoogleSQL, run once; `{date}` is filled, `@date` is the night as a DATE"

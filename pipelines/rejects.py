@@ -20,7 +20,7 @@ from ..schemas.plan import Plan
 from ..transforms.line_numbers import Lines, has_lines
 from ..transforms.tables import rejects as table
 from .raw_text import RawTexts
-from .runs import manifests_of, newest
+from .runs import manifests_of, newest, unheard
 from .standing import kept_plan
 
 
@@ -51,8 +51,16 @@ def _run(job: Job, date: str | None, run_id: str | None) -> tuple[str, str]:
         return run_id[:10], run_id
     run = newest(job, wanted)
     if run is None:
-        raise Unpublished(f"{job.name}: nothing ran {'for ' + wanted if wanted else 'yet'}; see highbeam runs")
+        raise Unpublished(f"{job.name}: {_why_none(job, wanted)}; see highbeam runs")
     return run.date, run.run_id
+
+
+def _why_none(job: Job, wanted: str | None) -> str:
+    ran = unheard(job, wanted)
+    if ran is None:
+        return f"nothing ran {'for ' + wanted if wanted else 'yet'}"
+    became = "was submitted, and has not ended" if ran.status == "submitted" else ran.status
+    return f"the newest run, {ran.run_id}, {became} before its rejects were counted"
 
 
 def reject_lines(job: Job, date: str | None = None, run_id: str | None = None) -> Iterator[dict[str, Any]]:

@@ -88,7 +88,7 @@ def _already_published(plan: Plan) -> Manifest:
     manifest = published_manifest(plan.job, plan.date, plan.published or "", plan)
     assert manifest is not None
     storage.remove_tree(plan.layout.staging(manifest.score_id))
-    return dataclasses.replace(manifest, status="already_published", files=(), seconds=_seconds(plan))
+    return dataclasses.replace(manifest, status="already_published", seconds=_seconds(plan))
 
 
 def _seconds(plan: Plan) -> float:

@@ -49,6 +49,12 @@ def _submitted(job: Job) -> Iterator[Manifest]:
         yield Manifest.from_json(storage.read(info.path))
 
 
+def unheard(job: Job, date: str | None = None) -> Manifest | None:
+    """The newest launch of a date, or of all, whatever became of it; for those of which no rejects stand."""
+    launched = [m for m in _submitted(job) if date in (None, m.date)]
+    return max([*launched, *manifests_of(job, date)], key=lambda m: (m.launch, m.status != "submitted"), default=None)
+
+
 def newest(job: Job, date: str | None = None) -> Manifest | None:
     """The newest launch whose rejects stand, published or refused; of the greatest date when none is named."""
     ended = [m for m in manifests_of(job, date) if m.status in ("published", "refused", "superseded")]

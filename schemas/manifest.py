@@ -45,7 +45,7 @@ class Manifest:
       model: name, version and digest.
       output: the table.
       splits: splits of the plan.
-      files: published files, relative to the table.
+      files: published files, relative to the table: this run's, or those that were there already.
       seconds: wall time from planning to the manifest.
       ancestors: score_ids a replay builds on.
       parent: run_id of the run whose rejects were replayed; empty for a run that is no replay.

@@ -114,7 +114,8 @@ def _keep(plan: Plan) -> str:
     reason = "" if plan.replay.published else NOTHING_RECOVERED
     manifest = manifest_of(plan, status, reason=reason, message=said, rejected_by=by, **counts)
     if plan.replay.published:  # what stands is the parent
-        manifest = replace(manifest, run_id=parent, attempt=plan.attempt - 1)
+        now = table_of(plan.job).current(date)
+        manifest = replace(manifest, run_id=parent, attempt=plan.attempt - 1, files=now.files if now else ())
     storage.create(plan.manifest, manifest.to_json())
     return plan.manifest
 
@@ -144,6 +145,6 @@ def describe(plan: Plan, tally: Tally, problem: Refused | None) -> Manifest:
         reason=problem.reason if problem else "",
         message=str(problem) if problem else "",
         rejected_by=tally.rejected_by,
-        files=tuple(report.file for report in tally.files),
+        files=() if problem else tuple(report.file for report in tally.files),
         **counts,
     )

@@ -83,6 +83,7 @@ def test_a_replay_that_recovers_nothing_changes_nothing(dirty: Job, monkeypatch:
     again = highbeam.replay(dirty, DAY)
     assert (again.status, again.exit_code, again.replayed["recovered"]) == ("already_published", 0, 0)
     assert "none of the 1,000 rejected rows" in again.message
+    assert sorted(again.files) == [str(path.relative_to(layout(dirty).table)) for path in files]
     assert before == (published(dirty), list(reject_lines(dirty, DAY)), DeltaTable(layout(dirty).rejects).version())
     assert sorted(Path(layout(dirty).table).glob("date=*/*")) == files
     assert not Path(layout(dirty).staging(again.score_id)).exists()

@@ -62,6 +62,7 @@ def test_a_second_run_is_already_published(job: Any) -> None:
     version = DeltaTable(layout(job).table).version()
     second = highbeam.run(job, DAY)
     assert (second.status, second.exit_code, second.predicted) == ("already_published", 0, N)
+    assert second.files == first.files
     assert DeltaTable(layout(job).table).version() == version
     third = highbeam.run(job, DAY, force=True)
     assert (third.status, third.attempt, third.score_id) == ("published", 2, first.score_id)
@@ -147,6 +148,7 @@ def test_a_night_of_bad_rows_is_refused_and_a_higher_budget_scores_nothing_again
     before = highbeam.run(job, "2013-11-30")
     refused = highbeam.run(job, DAY)
     assert (refused.status, refused.exit_code, refused.reason, refused.rejected) == ("refused", 3, "over_budget", 10)
+    assert refused.files == ()  # they were written, and not published
     assert highbeam.rejects(job, DAY).read_all().num_rows == 10
     assert highbeam.lookup(job, [3])["date"].to_pylist() == [before.date]
     with pytest.raises(highbeam.Unpublished, match="newest published night is 2013-11-30"):

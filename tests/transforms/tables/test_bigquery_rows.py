@@ -34,6 +34,15 @@ def test_keys_are_found_by_one_query(nights: Nights, warehouse: Warehouse) -> No
         nights.table.search(["k"], pa.array([1]), "2026-02-02", False)
 
 
+def test_a_million_rows_go_in_are_counted_and_found(nights: Nights, warehouse: Warehouse) -> None:
+    night = nights.publish((1_000_000,))
+    counted = "SELECT COUNT(*), COUNT(DISTINCT k), SUM(k), MIN(_run_id), MAX(_run_id) FROM $t"
+    assert warehouse.ask(counted) == [(1_000_000, 1_000_000, 499_999_500_000, night.run_id, night.run_id)]
+    asked = [*range(0, 1_000_000, 1009), -1]
+    assert nights.table.search(["k"], pa.array(asked), DAY, False).rows["k"].to_pylist() == asked[:-1]
+    assert len(warehouse.jobs()) == 1
+
+
 def test_composite_keys_are_found_together(nights: Nights) -> None:
     nights.publish((4,))
     keys = pa.table({"k": [1, 2, 3], "_model_version": ["7", "8", "7"]})

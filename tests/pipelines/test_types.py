@@ -47,12 +47,18 @@ import tensorflow_transform as tft
 def one_each(tensor):
     \"\"\"One value a row, whatever the tensor's kind; each item counts one more than it is.\"\"\"
     if isinstance(tensor, tf.SparseTensor):
-        tensor = tf.RaggedTensor.from_sparse(tensor)
+        items, rows, n = tensor.values, tensor.indices[:, 0], tensor.dense_shape[0]
+    elif isinstance(tensor, tf.RaggedTensor):
+        items, rows, n = tensor.values, tensor.value_rowids(), tensor.nrows()
     elif tensor.shape.rank == 1:
         return tensor
-    if tensor.dtype == tf.string:
+    elif tensor.dtype == tf.string:
         return tf.strings.reduce_join(tensor, axis=1, separator="+")
-    return tf.reduce_sum(tensor + tf.ones((), tensor.dtype), axis=1)
+    else:
+        return tf.reduce_sum(tensor + 1, axis=1)
+    if items.dtype == tf.string:
+        return tf.strings.unsorted_segment_join(items, rows, n, separator="+")
+    return tf.math.unsorted_segment_sum(items + 1, rows, n)
 
 
 def preprocessing_fn(inputs):

@@ -15,6 +15,7 @@ from .. import storage
 from ..models import runtime as _runtime  # noqa: F401 - TensorFlow without its start-up lines
 from ..models import store
 from ..models.mirror import cache_folder
+from ..models.specs import metadata
 from ..models.user_code import load_function
 from ..schemas.errors import UsageError
 from ..schemas.job import Job
@@ -28,7 +29,7 @@ from ..transforms.analysis_cache import divide, fingerprint, forget, keep, kept_
 from ..transforms.counts import Counts, add, judge
 from ..transforms.preprocessing import PreprocessingFn, trace
 from ..transforms.read_training import spread
-from ..transforms.tft_runtime import tft_beam
+from ..transforms.tft_runtime import metadata_io, tft, tft_beam
 from .launch import Launch, launcher
 from .training_files import training_sides, training_source, training_splits
 
@@ -122,6 +123,8 @@ def analyze(
     def write(folder: str) -> None:
         counts.append(_analyzed(analysis, reads_kept, job, Work(storage.join(folder, "work")), cache, run))
         _unpack(folder)
+        schema = storage.join(folder, tft.TFTransformOutput.RAW_METADATA_DIR)  # of the columns, as TFX writes it too
+        metadata_io.write_metadata(metadata(analysis.contract), schema)
 
     version = store.write_version(root, write, kind=store.TRANSFORMS)
     forget(_kept_in(root), [kept.path for kept, _ in analysis.kept])

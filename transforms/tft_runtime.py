@@ -14,6 +14,7 @@ with quiet_stderr():
     from tensorflow_metadata.proto.v0.schema_pb2 import TensorRepresentation
     from tensorflow_transform.beam import analysis_graph_builder
     from tensorflow_transform.beam.analyzer_cache import DatasetCache, DatasetKey
+    from tensorflow_transform.tf_metadata import metadata_io
     from tfx_bsl.tfxio.tensor_adapter import TensorAdapter, TensorAdapterConfig
 
 _NOISE = ("Tables initialized inside a tf.function", "node's cache key varies on repeated tracing")
@@ -29,6 +30,7 @@ __all__ = [
     "TensorAdapterConfig",
     "TensorRepresentation",
     "analysis_graph_builder",
+    "metadata_io",
     "tft",
     "tft_beam",
 ]

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from highbeam.models.specs import feature_spec
 from highbeam.models.transformer import Transformer
 from highbeam.pipelines.analyze import AnalyzeResult, analyze
 from highbeam.pipelines.launch import first_cause
@@ -133,13 +134,14 @@ def test_the_graph_is_what_the_accepted_rows_say(first: AnalyzeResult, home: Pat
     assert found["carrier"].to_pylist() == [0 if name == "AA" else 1 for name in rows["carrier"].to_pylist()]
 
 
-def test_a_version_is_a_plain_transform_output(first: AnalyzeResult) -> None:
+def test_a_version_is_a_plain_transform_output(first: AnalyzeResult, home: Path) -> None:
     import tensorflow_transform as tft
 
-    assert sorted(os.listdir(first.path)) == ["transform_fn", "transformed_metadata"]
+    assert sorted(os.listdir(first.path)) == ["metadata", "transform_fn", "transformed_metadata"]
     output = tft.TFTransformOutput(first.path)
     assert set(output.transformed_feature_spec()) == {"distance", "carrier", "shouted", "delay", "both", "late"}
     assert output.vocabulary_size_by_name("carrier") == 2
+    assert output.raw_feature_spec() == feature_spec(job_in(home).training_contract)
 
 
 def test_examples_are_the_graph_applied_to_the_accepted_rows(first: AnalyzeResult, home: Path) -> None:

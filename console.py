@@ -33,11 +33,13 @@ def check(options: argparse.Namespace, beam_flags: Sequence[str]) -> int:
         raise UsageError(f"check takes Beam's flags with --job-description alone, found {beam_flags[0]}")
     job = _job(options)
     from .pipelines.check import check, job_description
+    from .pipelines.misspelt import warn
 
     if options.job_description:
         print(json.dumps(job_description(job, options.date, beam_flags), indent=None if options.json else 2))
         return 0
     report = check(job, options.date)
+    warn(report.warnings)
     _show(options.json, report.as_dict(), report.text())
     return 0
 

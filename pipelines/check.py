@@ -37,6 +37,7 @@ class Report:
       files: input files of that night.
       splits: splits of that night.
       bytes: size of the input files.
+      warnings: what may be wrong with the input of that night, a sentence each.
       warehouse: what the night would read where the source is BigQuery.
     """
 
@@ -50,6 +51,7 @@ class Report:
     files: int = 0
     splits: int = 0
     bytes: int = 0
+    warnings: Sequence[str] = ()
     warehouse: Estimate | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -118,6 +120,7 @@ def check(job: Job, date: str | None = None) -> Report:
         files=len(sizes),
         splits=len(splits),
         bytes=sum(sizes.values()),
+        warnings=settled.warnings,
         warehouse=source.estimate if source else None,
     )
 

@@ -29,6 +29,7 @@ from ..transforms.published import published_schema
 from ..transforms.tables.choose import table_of
 from .beam_options import pipeline_options, runner_of
 from .dataflow_preflight import check_buckets, check_settings
+from .misspelt import misspelt, warn
 from .standing import holds
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Settled:
       examined: contract, graph and signature side by side.
       scoring: what the workers score with.
       sides: the side tables, as they are now.
+      warnings: what may be wrong with the input, a sentence each.
     """
 
     job: Job
@@ -56,6 +58,7 @@ class Settled:
     examined: Examined
     scoring: Scoring
     sides: tuple[Side, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def settle(job: Job) -> Settled:
@@ -153,7 +156,8 @@ def look(
         check_places(settled.job)
     problems.raise_all()
     assert settled is not None
-    return splits, replace(settled, sides=sides)
+    warnings = misspelt(job.source, job.read_contract, splits)
+    return splits, replace(settled, sides=sides, warnings=warnings)
 
 
 def make_plan(
@@ -177,6 +181,7 @@ def make_plan(
     started = time.time()
     rows = _nightly_rows(job, date, not dry)
     splits, settled = look(job, date, beam_flags, rows.splits if rows else None)
+    warn(settled.warnings)
     plan = plan_of(settled, date, tuple(splits), started)
     if rows and (force or dry or not holds(plan)) and not rows.readable():
         plan = plan_of(settled, date, tuple(rows.anew()), started)

@@ -62,7 +62,7 @@ def read_json(path: str, text: str, complete: bool) -> Read | None:
     start = text.lstrip()
     if start[:1] not in ("{", "["):
         return None
-    records, remarks = _elements(start[1:], complete) if start[0] == "[" else _lines(path, text)
+    records, remarks = elements(start[1:], complete) if start[0] == "[" else _lines(path, text)
     if not records and "".join(start.split()) == "[]":
         raise UsageError(f"{path}: holds no rows; name a file with some")
     if not records:
@@ -104,7 +104,7 @@ def _end_of_object(text: str) -> int:
     return end if "\n" in text[:end] else 0
 
 
-def _elements(text: str, complete: bool) -> tuple[list[dict[str, Any]], list[str]]:
+def elements(text: str, complete: bool) -> tuple[list[dict[str, Any]], list[str]]:
     """The objects of an array as far as it holds nothing else, and a remark if that is not its end."""
     decoder, at, found = json.JSONDecoder(), 0, list[dict[str, Any]]()
     with suppress(ValueError, RecursionError):
@@ -130,7 +130,7 @@ def table_of(records: Sequence[Mapping[str, Any]]) -> tuple[pa.Table, dict[str, 
       (table, wrong): of a field of several types only the values of the one that most have are in the table.
     """
     objects: set[str] = set()
-    flat = [dict(_leaves("", record, objects)) for record in records]
+    flat = [dict(leaves("", record, objects)) for record in records]
     columns, wrong = {}, {}
     for name in dict.fromkeys(name for record in flat for name in record):
         values = [record.get(name) for record in flat]
@@ -142,12 +142,12 @@ def table_of(records: Sequence[Mapping[str, Any]]) -> tuple[pa.Table, dict[str, 
     return pa.table(columns), wrong
 
 
-def _leaves(path: str, record: Mapping[str, Any], objects: set[str]) -> Iterator[tuple[str, Any]]:
+def leaves(path: str, record: Mapping[str, Any], objects: set[str]) -> Iterator[tuple[str, Any]]:
     """The fields that are no objects, by their paths; those of the others are added to `objects`."""
     for name, value in record.items():
         if isinstance(value, dict):
             objects.add(f"{path}{name}")
-            yield from _leaves(f"{path}{name}.", value, objects)
+            yield from leaves(f"{path}{name}.", value, objects)
         else:
             yield f"{path}{name}", value
 

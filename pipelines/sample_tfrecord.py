@@ -40,6 +40,17 @@ def read_examples(path: str, head: bytes, most: int) -> pa.Table:
     return pa.table({name: _column([_values(example, name) for example in examples]) for name in names})
 
 
+def feature_names(head: bytes) -> Iterator[set[str]]:
+    """The names of the features of each record of a file's first bytes; of what is no tf.Example there are none."""
+    from ..models.runtime import tf
+
+    for data in _records(head):
+        try:
+            yield set(tf.train.Example.FromString(data).features.feature)
+        except Exception:  # protobuf's own, which differs between its implementations
+            yield set()
+
+
 def _records(head: bytes) -> Iterator[bytes]:
     at = 0
     while at + _HEAD.size <= len(head):

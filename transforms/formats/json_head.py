@@ -45,8 +45,8 @@ def check_head(split: Split, compression: str) -> bytes:
         raise UsageError(f"{split.path}: {said}" if said else str(error)) from error
     if head.startswith((*_MARKS, *WIDE)):
         raise UsageError(f"{split.path}: is UTF-16; Highbeam reads UTF-8, so convert it, for example with iconv")
-    if said := misnamed(head):
-        raise UsageError(f"{split.path}: {said}")
+    if problem := misnamed(head):
+        raise UsageError(f"{split.path}: {problem}")
     return head
 
 

@@ -87,8 +87,8 @@ def check_text(path: str, compression: str | None, option: str) -> None:
         raise UsageError(f"{path}: {said}") from error
     if start.startswith(_WIDE):
         raise UsageError(f"{path}: is UTF-16; Highbeam reads UTF-8, so convert it, for example with iconv")
-    if said := misnamed(start):
-        raise UsageError(f"{path}: {said}")
+    if problem := misnamed(start):
+        raise UsageError(f"{path}: {problem}")
 
 
 def lacking(line: LinePattern, contract: Contract) -> Iterator[str]:

@@ -231,7 +231,12 @@ def test_an_edited_row_is_read_as_the_file_would_be(tmp_path: Path, text: bytes,
 )
 def test_an_edited_value_is_of_the_files_type_exactly(column: str, value: str, found: Any) -> None:
     types = {"m": pa.decimal128(8, 2), "f": pa.float64(), "d": pa.date32(), "l": pa.list_(pa.int32())}
-    names = {"m": "decimal(8, 2)", "f": {"type": "float64", "allow_nan": True}, "d": "date", "l": "list<int32>"}
+    names: dict[str, Any] = {
+        "m": "decimal(8, 2)",
+        "f": {"type": "float64", "allow_nan": True},
+        "d": "date",
+        "l": "list<int32>",
+    }
     split = Split(0, "in.parquet", "in.parquet", 1, "1", 0, 1, None, packed(pa.schema(types)))
     raw = pa.array([b'{"%s": %s}' % (column.encode(), value.encode())])
     again = FORMAT.again(split, raw, pa.array([4]), contract(**{column: names[column]}), LIMIT)

@@ -64,8 +64,18 @@ def blame_value(text: pa.Array, name: str, column: Column, rows: Rows, verdict: 
 
 def _times(text: pa.Array, name: str, column: Column, verdict: Verdict) -> pa.Array:
     times = convert_times(text, column)
+    if column.type == "timestamp" and column.timezone is None and times.bad.any():
+        _blame_unzoned(text, np.flatnonzero(times.bad), name, column, verdict)
     blame_times(text, times, name, column, verdict)
     return times.values
+
+
+def _blame_unzoned(text: pa.Array, bad: Rows, name: str, column: Column, verdict: Verdict) -> None:
+    """Blames rows whose local time would be sound, if it were known of which zone."""
+    in_utc = convert_times(text.take(pa.array(bad)), column.model_copy(update={"timezone": "UTC"}))
+    if len(rows := bad[~in_utc.bad]):
+        said = " has no offset from UTC, and the column no timezone; write one, such as timezone: UTC"
+        verdict.blame(rows, "bad_value", sentence(f"column {name}: ", shown(text.take(pa.array(rows))), said))
 
 
 def blame_times(found: pa.Array, times: Times, name: str, column: Column, verdict: Verdict) -> None:

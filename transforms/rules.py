@@ -35,6 +35,13 @@ class Rule:
     said: str
     broken: Broken
 
+    def about(self, values: pa.Array) -> str | pa.Array:
+        """What ends the sentence about each of some values that break the rule."""
+        if self.reason != "not_finite" or pa.types.is_list(values.type):
+            return self.said
+        overflown = f"{self.said}: infinite, or too large for a float{values.type.bit_width}"
+        return pc.if_else(pc.is_inf(values), overflown, self.said)
+
     def breakers(self, values: pa.Array) -> Rows:
         """Positions of the values that break the rule; of a dictionary each value is looked at once."""
         encoded = pa.types.is_dictionary(values.type)

@@ -92,7 +92,8 @@ def first_broken_rules(rows: pa.RecordBatch, contract: Contract) -> Verdict:
             _blame_long_keys(rows, contract.key, verdict)
         for rule in column_rules(column):
             if len(at := rule.breakers(values)):
-                found = sentence(f"column {name}: ", shown(values.take(pa.array(at))), rule.said)
+                guilty = values.take(pa.array(at))
+                found = sentence(f"column {name}: ", shown(guilty), rule.about(guilty))
                 verdict.blame(at, rule.reason, found)
     return verdict
 

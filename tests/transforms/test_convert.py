@@ -134,6 +134,13 @@ def test_decimals_are_arrows_casts_value_by_value(name: str, texts: list[bytes])
         ("int64", b"9" * 200, f"column x: '{'9' * 80}…' is not an int64"),
         ("int64", b"\xff1", "column x: '\\xff1' is not an int64"),
         ("string", b"a\xff", "column x: 'a\\xff' is not valid UTF-8"),
+        (
+            "timestamp",
+            b"2013-07-04 15:30",
+            "column x: '2013-07-04 15:30' has no offset from UTC, and the column no timezone; write one, such as "
+            "timezone: UTC",
+        ),
+        ("timestamp", b"2013-02-29 15:30", "column x: '2013-02-29 15:30' is not a timestamp"),
     ],
 )
 def test_a_message_names_column_value_and_type(spec: str, text: bytes, message: str) -> None:

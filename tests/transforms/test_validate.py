@@ -114,6 +114,7 @@ def test_the_transform_does_the_same() -> None:
         ({"type": "string", "from": "geo.contry"}, None,
          "column x: no value in geo.contry, and the column is not nullable"),
         ("float32", NAN, "column x: nan is not finite"),
+        ("float32", -INF, "column x: -inf is not finite: infinite, or too large for a float32"),
         ({"type": "list<int8>", "size": 3}, [1], "column x: [1] does not have 3 items"),
         ({"type": "list<int8>", "min": 3}, [1], "column x: [1] has an item that is below the min, 3"),
     ],

@@ -16,9 +16,10 @@ from ...schemas.split import Split
 from ..verdict import Rows
 from .csv_framing import framing_of, is_whole
 from .csv_header import Header, read_header
-from .csv_options import column_problems, like, option_problems
+from .csv_options import column_problems, option_problems
 from .csv_parser import CsvParser
 from .lines import LineReader, batches
+from .near_names import is_it
 from .text import compression_of, cut_text, unreadable
 
 
@@ -84,7 +85,7 @@ def check_columns(path: str, header: Header, contract: Contract) -> None:
 
 
 def _lacking(name: str, source: str, names: Sequence[str]) -> str:
-    return f"{source!r}{'' if source == name else f' for column {name}'}{like(source, names)}"
+    return f"{source!r}{'' if source == name else f' for column {name}'}{is_it(source, names)}"
 
 
 def _unreadable(column: Column) -> str | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ...schemas.contract import Contract
 from ...schemas.sources import Csv
 from ..transcode import UTF8, Encoding, encoding_of
+from .near_names import is_it
 
 _SIGNS = ("delimiter", "quote", "escape")
 
@@ -25,17 +25,10 @@ def column_problems(options: Csv, contract: Contract) -> Iterator[str]:
         source = column.source or name
         if not options.header and options.columns and source not in options.columns and not column.optional:
             known = ", ".join(options.columns)
-            near = like(source, options.columns)
+            near = is_it(source, options.columns)
             yield f"column {name}: source.csv.columns lacks {source!r}{near}; it has {known}"
         if column.type == "binary" and not _known(options).is_utf8:
             yield f"column {name}: binary holds the bytes of a file, and encoding changes them; read it as a string"
-
-
-def like(source: str, names: Sequence[str]) -> str:
-    """A hint at the name that was meant, or nothing."""
-    alike = {known.strip().casefold(): known for known in names}
-    near = difflib.get_close_matches(source.strip().casefold(), alike, 1)
-    return f" (is it {alike[near[0]]!r}? then write from: {alike[near[0]]})" if near else ""
 
 
 def _signs(options: Csv) -> Iterator[str]:

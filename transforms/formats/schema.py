@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import difflib
 import zlib
 from collections.abc import Iterator
 from functools import lru_cache
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 from ...schemas.contract import Column, Contract
 from ...schemas.errors import UsageError
 from .castable import castable
+from .near_names import is_it
 from .text import unreadable
 
 FieldPath = tuple[str, ...]
@@ -52,12 +52,9 @@ def _problem(name: str, column: Column, schema: pa.Schema) -> str | None:
 
 
 def _lacking(name: str, source: str, schema: pa.Schema) -> str:
-    alike = {known.strip().casefold(): known for known in schema.names}
-    near = difflib.get_close_matches(source.strip().casefold(), alike, 1)
-    hint = f" (is it {alike[near[0]]!r}? then write from: {alike[near[0]]})" if near else ""
     known = schema.names[:_SHOWN_NAMES] + (["…"] if len(schema.names) > _SHOWN_NAMES else [])
     asked = f"{source!r}{'' if source == name else f' for column {name}'}"
-    return f"lacks {asked}{hint}; it has {', '.join(known) or 'no columns'}"
+    return f"lacks {asked}{is_it(source, schema.names)}; it has {', '.join(known) or 'no columns'}"
 
 
 def path_of(schema: pa.Schema, source: str) -> FieldPath | None:

@@ -31,7 +31,8 @@ def list_files(
         if not files and not storage.has_wildcard(path):
             problems.append(f"{full}: no such file; correct the path, or wait for the file")
         elif not files and not may_be_empty:
-            problems.append(f"{full}: matches no file; correct the path, or say min_rows: 0 if a night may be empty")
+            a_night = ", or say min_rows: 0 if a night may be empty" if date else ""  # training and joins have none
+            problems.append(f"{full}: matches no file; correct the path{a_night}")
         for file in files:
             found.setdefault(file.path, file)
     if problems:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..models.fit_rows import FitRow, table
 from ..models.predictions import to_yaml
+from ..models.store import Version
 from ..schemas.dates import resolve_date
 from ..schemas.errors import UsageError
 from ..schemas.job import Job, Prediction
@@ -37,6 +38,7 @@ class Report:
       files: input files of that night.
       splits: splits of that night.
       bytes: size of the input files.
+      notes: what of the job has no effect, a sentence each.
       warnings: what may be wrong with the input of that night, a sentence each.
       warehouse: what the night would read where the source is BigQuery.
     """
@@ -51,6 +53,7 @@ class Report:
     files: int = 0
     splits: int = 0
     bytes: int = 0
+    notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
     warehouse: Estimate | None = None
 
@@ -63,7 +66,8 @@ class Report:
 
     def text(self) -> str:
         """The report for a person."""
-        lines = [f"{self.job}: no problem found", f"  model  {self.model}", f"  table  {self.output}", ""]
+        lines = [f"{self.job}: no problem found", f"  model  {self.model}", f"  table  {self.output}"]
+        lines += [*(f"  note   {note}" for note in self.notes), ""]
         lines += [f"  {line}" for line in table(self.rows)]
         if self.inferred:
             lines += ["", "predictions are inferred from the signature; to fix them, paste into job.yaml:", ""]
@@ -120,9 +124,18 @@ def check(job: Job, date: str | None = None) -> Report:
         files=len(sizes),
         splits=len(splits),
         bytes=sum(sizes.values()),
+        notes=tuple(notes(job, settled.model)),
         warnings=settled.warnings,
         warehouse=source.estimate if source else None,
     )
+
+
+def notes(job: Job, model: Version) -> Iterator[str]:
+    """What a job says that the model it names makes void."""
+    if model.transform and job.transform and job.transform.version != "latest":
+        graph = model.meta.get("transform")
+        held = "its graph" if graph is None else f"its graph, transform {graph}"
+        yield f"transform.version has no effect: model version {model.number} holds {held}"
 
 
 class _Warehouse:

@@ -54,7 +54,7 @@ def test_elsewhere_a_plain_line_comes_now_and_then() -> None:
     assert [line.rsplit(" ", 2)[1] for line in stream.getvalue().splitlines()] == ["10", "20"]
 
 
-def ended(status: str, **more: Any) -> Manifest:
+def ended(status: Any, **more: Any) -> Manifest:
     model = {"name": "m", "version": "1"}
     return Manifest("2013-12-01-0001-s", "j", "2013-12-01", 1, "s", "l", status, model, "table", **more)
 

@@ -161,7 +161,7 @@ def test_gzip_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_nothing_there_is_refused_unless_a_night_may_be_empty(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="say min_rows: 0"):
         plan(tmp_path, "*.csv", date="2013-07-04")
-    with pytest.raises(UsageError, match="correct the path$"):
+    with pytest.raises(UsageError, match=r"correct the path$"):
         plan(tmp_path, "*.csv")  # of training, or of a side table
     assert plan(tmp_path, "*.csv", min_rows=0) == []
     with pytest.raises(UsageError, match=r"x\.csv: no such file"):

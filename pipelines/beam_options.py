@@ -14,7 +14,8 @@ from apache_beam.runners.runner import PipelineRunner, create_runner
 
 from ..schemas.errors import UsageError
 from . import dataflow_options
-from .portable import PORTABLE, SECONDS, check_portable
+from .option_views import Views
+from .portable import FLAGS, PORTABLE, SECONDS, check_portable
 
 LOCAL = "FnApiRunner"
 _OURS = ("save_main_session",)
@@ -46,7 +47,9 @@ def pipeline_options(options: Mapping[str, Any], flags: Sequence[str] = ()) -> P
         raise UsageError(f"beam: {said.getvalue().strip().rpartition('error: ')[2]}") from None
     if read["runner"] == dataflow_options.RUNNER:
         spelled += dataflow_options.default_flags(read)
-    return PipelineOptions(spelled, **{name: value for name, value in _defaults(read).items() if name not in given})
+    if read["runner"] in PORTABLE:
+        spelled += FLAGS
+    return Views(spelled, **{name: value for name, value in _defaults(read).items() if name not in given})
 
 
 def _defaults(read: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from ..schemas.errors import UsageError
 PORTABLE = ("FlinkRunner", "SparkRunner", "PortableRunner")
 SECONDS = 10.0
 """How long a job server may take to answer a call."""
+FLAGS = ("--experiments=disable_logging_submission_environment",)
+"""Added to what is given: without it every launch waits for `pip freeze`, whose answer only Beam's containers log."""
 
 _PAGE = "see docs/runners.md"
 

@@ -77,3 +77,9 @@ def test_what_can_be_detached(options: dict[str, object]) -> None:
 )
 def test_causes_outside_of_the_workers(text: str, said: str) -> None:
     assert said in first_cause(text)
+
+
+def test_a_launch_lists_no_installed_packages() -> None:
+    options = pipeline_options({"runner": "FlinkRunner", "job_endpoint": "h:1"}, ["--experiments=mine"])
+    assert options.get_all_options()["experiments"] == ["mine", "disable_logging_submission_environment"]
+    assert not pipeline_options({}).get_all_options()["experiments"]

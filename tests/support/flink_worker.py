@@ -8,10 +8,11 @@ import os
 import sys
 import tempfile
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 from apache_beam.portability.api import beam_provision_api_pb2 as provision
 from apache_beam.portability.api import beam_provision_api_pb2_grpc as provision_grpc
 from apache_beam.portability.api import endpoints_pb2
+from apache_beam.runners.worker import sdk_worker_main
 from google.protobuf import json_format, text_format
 
 SECONDS = 30
@@ -45,8 +46,8 @@ def main() -> None:
         "CONTROL_API_SERVICE_DESCRIPTOR": service(asked.control_endpoint or info.control_endpoint.url),
         "RUNNER_CAPABILITIES": " ".join(info.runner_capabilities),
     }
-    command = [sys.executable, "-m", "apache_beam.runners.worker.sdk_worker_main"]
-    os.execve(sys.executable, command, {**os.environ, **settings})
+    os.environ.update(settings)
+    sdk_worker_main.main(sys.argv)
 
 
 if __name__ == "__main__":

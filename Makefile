@@ -28,7 +28,7 @@ demo: setup  ## analyze, train, package, score a night of real flights, look pre
 	$(PY) examples/flight_delay/demo.py
 
 test: setup  ## all tests, and the share of the code they cover
-	$(PY) -m pytest -n 2 --dist loadscope -m "not cluster" --cov --cov-report=term $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not cluster" --cov --cov-report=term $(ARGS)
 
 test-cluster: setup  ## the tests that start a Flink or a Spark, one after the other
 	$(PY) -m pytest -m cluster $(ARGS)

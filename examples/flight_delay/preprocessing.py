@@ -8,6 +8,8 @@ import tensorflow_transform as tft
 HOURS = 12  # buckets of the day, each with about as many departures
 LATE = 15  # minutes; an arrival up to here counts as on time
 DAY = 24 * 60
+YEAR = 365.2425 * DAY * 60e6  # microseconds
+WEATHER = ("temp", "dewp", "humid", "wind_speed", "precip", "visib")
 
 Features = dict[str, tf.Tensor | tf.SparseTensor]
 
@@ -35,6 +37,10 @@ def preprocessing_fn(inputs: Features) -> Features:
         "origin": _ids(inputs["origin"], "origin"),
         "dest": _ids(inputs["dest"], "dest"),
         "carrier_dest": _ids(tf.strings.join([inputs["carrier"], inputs["dest"]], "/"), "carrier_dest"),
+        "age": _scaled_or_mean(_age(inputs["built"], inputs["time_hour"])),
+        "engines": _scaled_or_mean(inputs["engines"]),
+        "seats": _scaled_or_mean(inputs["seats"]),
+        **{name: _scaled_or_mean(inputs[name]) for name in WEATHER},
         "tailnum": _ids(_dense(inputs["tailnum"]), "tailnum", rare=100),
         "was_late": _was_late(inputs["arr_delay"]),
     }
@@ -47,6 +53,18 @@ def _minutes(clock: tf.Tensor) -> tf.Tensor:
 
 def _scaled(numbers: tf.Tensor) -> tf.Tensor:
     return tft.scale_to_z_score(tf.cast(numbers, tf.float32))
+
+
+def _scaled_or_mean(numbers: tf.SparseTensor) -> tf.Tensor:
+    """What is missing becomes the mean, which is 0 here."""
+    scaled = tft.scale_to_z_score(numbers.with_values(tf.cast(numbers.values, tf.float32)))
+    return tft.sparse_tensor_to_dense_with_shape(scaled, [None, 1], default_value=0.0)[:, 0]
+
+
+def _age(built: tf.SparseTensor, hour: tf.Tensor) -> tf.SparseTensor:
+    """Years from the one a plane was built in to the flight, where that is known."""
+    flown = 1970 + tf.gather(tf.cast(hour, tf.float64), built.indices[:, 0]) / YEAR
+    return built.with_values(tf.cast(flown - tf.cast(built.values, tf.float64), tf.float32))
 
 
 def _ids(text: tf.Tensor, name: str, rare: int = 20) -> tf.Tensor:

@@ -19,7 +19,18 @@ from highbeam.transforms.validate import validate
 NIGHT = "2013-12-01"
 FLIGHTS = 336_776
 UNDAMAGED = 987
-TIMETABLE = ["month", "day", "carrier", "flight", "tailnum", "origin", "dest", "distance", "sched_dep_time"]
+TIMETABLE = [
+    "month",
+    "day",
+    "carrier",
+    "flight",
+    "tailnum",
+    "origin",
+    "dest",
+    "sched_dep_time",
+    "distance",
+    "time_hour",
+]
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +106,18 @@ def test_the_files_have_the_columns_of_the_job_and_no_night_has_a_label(work: Pa
 
 
 def test_the_contract_accepts_every_row_of_an_undamaged_night(work: Path, job: Job) -> None:
-    found = list(batches(job, job.contract, work))
+    found = list(batches(job, job.read_contract, work))
     assert [sum(batch.read for batch in found), sum(batch.rejected.num_rows for batch in found)] == [UNDAMAGED, 0]
+
+
+def test_most_flights_have_their_plane_and_their_weather(work: Path, job: Job) -> None:
+    flights = read(work.glob("data/*/*.csv"))
+    lost = {}
+    for name, join in job.join.items():
+        side = pyarrow.csv.read_csv(work.parent / join.paths[0])
+        assert {column.source or name for name, column in join.columns.items()} <= set(side.column_names)
+        lost[name] = flights.join(side, list(join.by), list(join.by.values()), join_type="left anti").num_rows
+    assert lost == {"planes": 52_606, "weather": 1_556}
 
 
 def test_what_is_right_already_is_not_written_again(work: Path) -> None:
@@ -111,7 +132,10 @@ def test_what_is_right_already_is_not_written_again(work: Path) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 9])
 def test_damage_is_where_and_what_it_says(count: int) -> None:
-    clean = [make_data.NIGHTLY, *(f"{n},AA,{n},N{n},JFK,BOS,187,12,1,7,{n},{n}" for n in range(100, 120))]
+    clean = [
+        make_data.NIGHTLY,
+        *(f"{n},AA,{n},N{n},JFK,BOS,187,12,1,7,{n},{n},2013-12-01T10:00:00Z" for n in range(100, 120)),
+    ]
     lines = list(clean)
     damaged = make_data.damage(lines, count)
     text = "\n".join(lines)
@@ -126,7 +150,7 @@ def test_damage_is_where_and_what_it_says(count: int) -> None:
 def test_every_damaged_row_and_no_other_is_rejected_for_what_was_done_to_it(
     work: Path, damaged: list[make_data.Damage], job: Job
 ) -> None:
-    rejected = pa.Table.from_batches([batch.rejected for batch in batches(job, job.contract, work)])
+    rejected = pa.Table.from_batches([batch.rejected for batch in batches(job, job.read_contract, work)])
     expected = [
         ("read", "bad_value"),
         ("read", "wrong_field_count"),
@@ -139,7 +163,7 @@ def test_every_damaged_row_and_no_other_is_rejected_for_what_was_done_to_it(
 
 def test_more_damage_than_rows_and_an_unknown_night_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="the night has 1"):
-        make_data.damage([make_data.NIGHTLY, "1,AA,1,,JFK,BOS,187,12,1,7,1,1"], 2)
+        make_data.damage([make_data.NIGHTLY, "1,AA,1,,JFK,BOS,187,12,1,7,1,1,2013-12-01T06:00:00Z"], 2)
     with pytest.raises(SystemExit, match="2014-01-01"):
         make_data.make(tmp_path, 1, "2014-01-01")
 

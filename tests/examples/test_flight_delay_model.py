@@ -3,6 +3,7 @@
 import gc
 import itertools
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import apache_beam as beam
@@ -23,12 +24,16 @@ ROWS = 300
 NUMBER = np.arange(ROWS)
 JOB = load_job(str(Path(preprocessing.__file__).parent))
 IDS = ("carrier", "origin", "dest", "carrier_dest", "tailnum", "hour", "weekday", "weekday_hour")
-NUMBERS = ("departs", "planned", "distance")
+NUMBERS = ("departs", "planned", "distance", "age", "engines", "seats", *preprocessing.WEATHER)
+HOUR = datetime(2013, 7, 2, 12, tzinfo=timezone.utc)
 Columns = dict[str, np.ndarray]
 
 
 def flight(number: int) -> dict[str, object]:
-    """A flight every five minutes; every third has no plane yet, every seventh never arrived, every other was late."""
+    """A flight every five minutes; every third has no plane yet, every seventh never arrived, every other was late.
+
+    Planes are ten or twenty years old; a third has a side table's columns, the others found nothing there.
+    """
     minute = 5 * (number % 250)
     return {
         "flight_id": number,
@@ -41,6 +46,10 @@ def flight(number: int) -> dict[str, object]:
         "weekday": 1 + number % 7,
         "sched_dep_time": clock(minute),
         "sched_arr_time": clock(minute + 300),
+        "time_hour": int(HOUR.timestamp()) * 1_000_000,
+        "built": [] if number % 3 else [2013 - 10 * (1 + number % 2)],
+        **{name: [] if number % 3 else [number % 2] for name in ("engines", "seats")},
+        **{name: [] if number % 3 else [np.float32(number)] for name in preprocessing.WEATHER},
         "arr_delay": [np.float32(15 + number % 2)] if number % 7 else [],
     }
 
@@ -66,7 +75,10 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Columns]:
 
 
 def tensor(values: list) -> tf.Tensor | tf.SparseTensor:
-    return tf.ragged.constant(values).to_sparse() if isinstance(values[0], list) else tf.constant(np.array(values))
+    if not isinstance(values[0], list):
+        return tf.constant(np.array(values))
+    sparse = tf.ragged.constant(values).to_sparse()
+    return tf.cast(sparse, tf.int64) if sparse.dtype == tf.int32 else sparse
 
 
 def test_the_features_are_those_that_the_model_is_built_for(features: Columns) -> None:
@@ -78,6 +90,14 @@ def test_the_features_are_those_that_the_model_is_built_for(features: Columns) -
 def test_numbers_are_centred_and_scaled(features: Columns) -> None:
     for name in ("departs", "distance"):
         assert [features[name].mean(), features[name].std()] == pytest.approx([0, 1], abs=1e-3)
+
+
+def test_a_side_tables_numbers_are_scaled_and_what_it_lacks_is_the_mean(features: Columns) -> None:
+    known = NUMBER % 3 == 0
+    for name in ("age", "engines", "seats", *preprocessing.WEATHER):
+        assert [features[name][known].mean(), features[name][known].std()] == pytest.approx([0, 1], abs=1e-3)
+        assert set(features[name][~known]) == {0}
+    assert features["age"][known] == pytest.approx(features["seats"][known], abs=1e-3)  # older where there are more
 
 
 def test_the_planned_time_goes_over_midnight(features: Columns) -> None:

@@ -58,12 +58,22 @@ def test_no_flight_is_lost(year: tuple[highbeam.Job, Any]) -> None:
 def test_every_prediction_is_the_models_own(year: tuple[highbeam.Job, Any]) -> None:
     job, manifest = year
     rows = [pc.read_csv(path) for path in sorted(Path(job.folder).glob("work/data/*/flights.csv"))]
-    flights = pa.concat_tables(rows, promote_options="permissive").sort_by("flight_id")
+    flights = joined(job, pa.concat_tables(rows, promote_options="permissive"))
     expected = direct(job, flights)
     table = polars.read_delta(layout(job).table).sort("flight_id")
     assert table.height == manifest.predicted
     places = np.searchsorted(flights["flight_id"].to_numpy(), table["flight_id"].to_numpy())
     np.testing.assert_allclose(table["late"].to_numpy(), expected[places], rtol=0, atol=1e-6)
+
+
+def joined(job: highbeam.Job, flights: pa.Table) -> pa.Table:
+    """The flights in order, with the columns of the side tables."""
+    for join in job.join.values():
+        side = pc.read_csv(Path(job.folder) / join.paths[0])
+        named = [*join.by.values(), *(column.source or name for name, column in join.columns.items())]
+        renamed = side.select(named).rename_columns([*join.by, *join.columns])
+        flights = flights.join(renamed, list(join.by), join_type="left outer")
+    return flights.sort_by("flight_id")
 
 
 def direct(job: highbeam.Job, flights: pa.Table) -> np.ndarray:
@@ -88,6 +98,8 @@ def layer_inputs(transform: tft.TFTransformOutput) -> set[str]:
 
 
 def tensor(column: pa.ChunkedArray, spec: Any) -> Any:
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
     values = [None if value == "" else value for value in column.to_pylist()]
     if isinstance(spec, tf.io.FixedLenFeature):
         return tf.constant(values, spec.dtype)

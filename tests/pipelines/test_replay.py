@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,21 @@ from tests.support.replays import (
 )
 
 
-@pytest.fixture
-def dirty(tmp_path: Path) -> Job:
-    """A published night of which 1,000 rows were rejected."""
-    night(tmp_path, dirty_lines())
-    job = job_of(tmp_path, model=True)
-    first = highbeam.run(job, DAY)
+@pytest.fixture(scope="module")
+def once_dirty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published night of which 1,000 rows were rejected, for copies of it."""
+    folder = tmp_path_factory.mktemp("dirty")
+    night(folder, dirty_lines())
+    first = highbeam.run(job_of(folder, model=True), DAY)
     assert (first.status, first.read, first.rejected) == ("published", N, DIRTY)
-    return job
+    return folder
+
+
+@pytest.fixture
+def dirty(once_dirty: Path, tmp_path: Path) -> Job:
+    """That night, to do with as a test likes."""
+    shutil.copytree(once_dirty, tmp_path, dirs_exist_ok=True)
+    return job_of(tmp_path)
 
 
 def test_rows_mended_by_the_contract_stand_as_if_never_rejected(dirty: Job, tmp_path: Path) -> None:

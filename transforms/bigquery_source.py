@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 from google.api_core.exceptions import BadRequest, Forbidden, GoogleAPICallError, NotFound, RetryError
+from google.api_core.retry import Retry
+from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
+from requests.exceptions import RequestException
 
 from ..schemas.contract import Contract
 from ..schemas.errors import UsageError
@@ -18,6 +21,8 @@ from .formats.schema import check_schema
 from .tables.bigquery_jobs import client_of, said
 from .tables.bigquery_schema import arrow_of
 
+PATIENCE = 60
+"""Seconds that BigQuery is asked again where it does not answer."""
 _READABLE = ("TABLE", "SNAPSHOT", "CLONE")
 
 
@@ -111,10 +116,18 @@ def told(source: Asked) -> Iterator[None]:
         raise UsageError(f"{source.name}: BigQuery says: {said(error)}; correct {key}") from error
     except (GoogleAPICallError, RetryError) as error:
         raise UsageError(f"{source.name}: BigQuery says: {said(error)}; try again") from error
+    except (GoogleAuthError, RequestException) as error:
+        raise UsageError(
+            f"{source.name}: BigQuery cannot be asked: {error}; look at credentials and network"
+        ) from error
+
+
+def _retry() -> Retry:
+    return bigquery.DEFAULT_RETRY.with_timeout(PATIENCE)
 
 
 def _table(source: Asked) -> Found:
-    table = client_of(source.project).get_table(source.table or "")
+    table = client_of(source.project).get_table(source.table or "", retry=_retry())
     if table.table_type not in _READABLE:
         raise UsageError(
             f"{source.table}: is a {table.table_type.lower().replace('_', ' ')}, which cannot be read as a table; "
@@ -133,7 +146,10 @@ def query_settings(source: Asked, dry: bool = False) -> bigquery.QueryJobConfig:
 
 def _query(source: Asked) -> Found:
     client = client_of(source.project)
-    job = client.query(source.query or "", job_config=query_settings(source, dry=True), location=source.location)
+    settings = query_settings(source, dry=True)
+    job = client.query(
+        source.query or "", job_config=settings, location=source.location, retry=_retry(), job_retry=None
+    )
     if job.statement_type != "SELECT":
         raise UsageError(f"{source.name}: is {job.statement_type}, no SELECT; write one that only reads")
     return Found(arrow_of(job.schema or ()), None, job.total_bytes_processed or 0, _version(client, job))
@@ -144,7 +160,7 @@ def _version(client: bigquery.Client, job: bigquery.QueryJob) -> str | None:
     versions = []
     for reference in sorted(job.referenced_tables, key=str):
         try:
-            table = client.get_table(reference)
+            table = client.get_table(reference, retry=_retry())
         except (NotFound, Forbidden):  # a view may show tables that one may not see
             return None
         if table.table_type not in _READABLE or table.streaming_buffer is not None:

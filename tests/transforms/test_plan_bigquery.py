@@ -203,6 +203,19 @@ def test_a_missing_permission_is_told(job: Job, reads: StorageProxy) -> None:
         estimate(job, DAY)
 
 
+def test_nobody_there_and_nobody_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("highbeam.transforms.bigquery_source.PATIENCE", 0.1)
+    for source in ("{table: demo.a.b}", "{query: SELECT 1, project: demo}"):
+        job = reading(tmp_path, source, model=False)
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", "http://127.0.0.1:1")
+        with pytest.raises(UsageError, match=r"(demo.a.b|query): BigQuery .*(Connection refused|try again|network)"):
+            estimate(job, DAY)
+        monkeypatch.delenv("BIGQUERY_EMULATOR_HOST")
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+        with pytest.raises(UsageError, match=r"BigQuery: no credentials for Google Cloud \(.*none.json"):
+            estimate(job, DAY)
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [

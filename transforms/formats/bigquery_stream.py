@@ -108,7 +108,7 @@ def _messages(split: Split, first: int) -> Iterator[pa.RecordBatch]:
             rows = pa.ipc.read_record_batch(pa.py_buffer(message.arrow_record_batch.serialized_record_batch), schema)
             yield rows
             row += rows.num_rows
-    except (*_GONE, GoogleAPICallError, RetryError, pa.ArrowException) as error:
+    except (GoogleAPICallError, RetryError, GoogleAuthError, pa.ArrowException) as error:
         raise _unread(split, row, error) from error
 
 

@@ -48,7 +48,7 @@ def _client(project: str, emulator: str | None) -> bigquery.Client:
         return bigquery.Client(project)
     except (GoogleAuthError, OSError) as error:
         raise UsageError(
-            f"output.bigquery: no credentials for Google Cloud ({error}); set GOOGLE_APPLICATION_CREDENTIALS, or run "
+            f"BigQuery: no credentials for Google Cloud ({error}); set GOOGLE_APPLICATION_CREDENTIALS, or run "
             "gcloud auth application-default login"
         ) from None
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from highbeam import storage
+from highbeam.schemas.job import Rejects
 from highbeam.schemas.manifest import Manifest
 from highbeam.schemas.plan import Plan
 from highbeam.schemas.rejected import rejects
@@ -104,6 +105,11 @@ def test_duplicates_kept_rejected_refused(tmp_path: Path) -> None:
     assert gone["file"].to_pylist() == ["0.csv", "1.csv", "1.csv"]
     assert gone["key"].to_pylist() == ["1", "1", "5"]
     assert gone["raw"].to_pylist() == [b"000000002", b"000000000", b"000000001"]
+    job = rejecting.job.model_copy(update={"rejects": Rejects(keep_raw=False)})
+    for path in paths:
+        storage.remove(path)
+    bare = [read_report(path)[1] for path in merged(dataclasses.replace(rejecting, job=job), 1)]
+    assert {(row["length"], row["raw"]) for part in bare for row in part.to_pylist()} == {(9, None)}
 
     refusing = plan_of(tmp_path / "refuse", 2, "key: {columns: k, duplicates: refuse}")
     stage_rows(refusing, [part(k) for k in keys])

@@ -30,6 +30,7 @@ from benchmarks.flights import write_flights
 from benchmarks.programs import DATE, HERE, Work
 from benchmarks.report import aligned
 from highbeam import storage
+from highbeam.models.backends.base import Backend
 from highbeam.models.score import score_batch
 from highbeam.models.scorer import Scorer, load
 from highbeam.pipelines.dry_run import in_temporary_folder
@@ -93,7 +94,7 @@ def read_timed(split: Split, plan: Plan, clock: Clock) -> Iterator[Batch]:
         yield batch
 
 
-def score_split(split: Split, plan: Plan, scorer: Scorer, clock: Clock) -> None:
+def score_split(split: Split, plan: Plan, scorer: Scorer[Backend], clock: Clock) -> None:
     """Reads, scores and stages a split."""
     job, done = plan.job, []
     for batch in read_timed(split, plan, clock):
@@ -106,7 +107,7 @@ def score_split(split: Split, plan: Plan, scorer: Scorer, clock: Clock) -> None:
         storage.put(plan.staged(split.number), staged)
 
 
-def profile(plan: Plan, scorer: Scorer, clock: Clock) -> None:
+def profile(plan: Plan, scorer: Scorer[Backend], clock: Clock) -> None:
     """Takes a plan through all steps."""
     storage.put(plan.path, plan.to_json())
     for split in plan.splits:
@@ -119,7 +120,7 @@ def profile(plan: Plan, scorer: Scorer, clock: Clock) -> None:
         publish(plan.path, reports)
 
 
-def warm_up(plan: Plan, scorer: Scorer, clock: Clock) -> None:
+def warm_up(plan: Plan, scorer: Scorer[Backend], clock: Clock) -> None:
     """Scores one Batch: the first call of a graph costs more than any later one."""
     job = plan.job
     batch = validate(next(read_split(plan.splits[0], plan)), job.contract)

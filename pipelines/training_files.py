@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..schemas.dates import days_between, resolve_date
-from ..schemas.errors import UsageError
+from ..schemas.errors import NotAvailable, UsageError
 from ..schemas.job import Job
 from ..schemas.join import Side, joined_columns
 from ..schemas.layout import fill_date, has_date
@@ -32,7 +32,10 @@ def training_source(job: Job, date_from: str | None, date_to: str | None) -> Sou
     nightly, inputs = training is None, training or job.source
     dates = _dates(date_from, date_to)
     if isinstance(inputs.files, BigQueryRows):
-        raise UsageError("analyze reads no BigQuery yet; export rows to files, and name them as training.source")
+        raise NotAvailable(
+            "source.bigquery: analyze of BigQuery is not available yet; export rows to files, and name them as "
+            "training.source"
+        )
     _check_named(inputs.files, dates, f"{'source' if nightly else 'training.source'}.{inputs.format}.path")
     for date in dates if nightly else ():
         check_ready(job.source.ready, job.folder, date)

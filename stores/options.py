@@ -6,9 +6,10 @@ import json
 import os
 from typing import Any
 
-from .base import scheme
+from .base import StorageError, scheme
 
-_ENDPOINTS = {"s3": ("AWS_ENDPOINT_URL",), "gs": ("STORAGE_EMULATOR_HOST", "GOOGLE_BASE_URL")}
+EMULATOR = "STORAGE_EMULATOR_HOST"
+_ENDPOINTS = {"s3": ("AWS_ENDPOINT_URL",), "gs": (EMULATOR, "GOOGLE_BASE_URL")}
 
 
 def for_obstore(bucket: str) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def _emulator(path: str) -> dict[str, str]:
     That is the variable of Google's own clients, and these libraries do not know it. The key of an account
     without a signature is the one way they have to write without asking for credentials first.
     """
-    host = os.environ.get("STORAGE_EMULATOR_HOST")
+    host = os.environ.get(EMULATOR)
     if scheme(path) != "gs" or not host:
         return {}
     address = host if scheme(host) else f"http://{host}"
@@ -39,5 +40,9 @@ def _emulator(path: str) -> dict[str, str]:
 
 def _is_plain(path: str) -> bool:
     """Whether the service is called without TLS; that is so where the environment names it that way."""
-    named = next((os.environ[name] for name in _ENDPOINTS.get(scheme(path) or "", ()) if os.environ.get(name)), "")
-    return named.startswith("http://") or (bool(named) and not scheme(named))
+    for name in _ENDPOINTS.get(scheme(path) or "", ()):
+        if found := os.environ.get(name):
+            if scheme(found) not in ("http", "https") and name != EMULATOR:
+                raise StorageError(f"{path}: {name}={found} is no address; write http:// or https:// before it")
+            return scheme(found) != "https"
+    return False

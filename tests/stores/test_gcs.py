@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from highbeam import storage
+from highbeam.storage import StorageError
 from highbeam.stores import objects, options
 from highbeam.transforms.tables.log import open_table
 
@@ -78,10 +79,27 @@ def test_credentials_that_nobody_has_are_named() -> None:
     assert objects._told(ValueError("\n Forbidden\nmore")) == "Forbidden"
 
 
+@pytest.mark.parametrize("text", ['{"type": "external_account"}', "no JSON", None])
+def test_a_key_that_cannot_be_read_is_told(
+    gcs_server: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    if text is not None:
+        (tmp_path / "key.json").write_text(text)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    with as_the_service(gcs_server, monkeypatch), pytest.raises(StorageError, match=r"gs://b: .* service account file"):
+        storage.listing("gs://b/x")
+
+
+def test_an_endpoint_without_a_scheme_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost:9000")
+    with pytest.raises(StorageError, match="AWS_ENDPOINT_URL=localhost:9000 is no address"):
+        storage.listing("s3://a-bucket-nobody-opened/x")
+
+
 @contextmanager
 def as_the_service(server: Front, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The server as if it were Google's own: asked with credentials, in buckets that are opened anew."""
-    monkeypatch.delenv("STORAGE_EMULATOR_HOST")
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
     monkeypatch.setenv("GOOGLE_BASE_URL", address(server))
     objects._opened.cache_clear()
     yield

@@ -183,7 +183,8 @@ def make_plan(
     splits, settled = look(job, date, beam_flags, rows.splits if rows else None)
     warn(settled.warnings)
     plan = plan_of(settled, date, tuple(splits), started)
-    if rows and (force or dry or not holds(plan)) and not rows.readable():
+    stays = rows and plan.published and not force and not dry and holds(plan)
+    if rows and not stays and not rows.readable():
         plan = plan_of(settled, date, tuple(rows.anew()), started)
     return plan, settled.scoring
 

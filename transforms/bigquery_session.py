@@ -130,11 +130,11 @@ def open_session(
       UsageError: what BigQuery refuses.
     """
     with told(source):
-        name, table, size, snapshot = source.table, source.table, found.size, None
+        name, table, size, snapshot, job = source.table, source.table, found.size, None, ""
         if table is None:
             job, table, size = _result(source, mark)
             name = f"{source.project}/{job}"
-        else:
+        elif not found.fixed:
             instant = max(round(asof * 1e6), found.changed + 1000)  # this machine's clock may be late
             snapshot = _EPOCH + datetime.timedelta(microseconds=instant)
         made = _created(source, table, columns, snapshot, -(-size // (split_size or fitting_size(size))))

@@ -62,6 +62,7 @@ class Found:
       size: bytes of the whole table; or what a query would read.
       version: another one when rows may have changed; None where BigQuery does not tell.
       changed: when the table was changed last, in microseconds since the epoch; 0 for a query.
+      fixed: whether its rows never change: a snapshot's, which has no instants to choose from.
     """
 
     schema: pa.Schema
@@ -69,6 +70,7 @@ class Found:
     size: int
     version: str | None
     changed: int = 0
+    fixed: bool = False
 
 
 def asked(options: BigQueryRows, date: str) -> Asked:
@@ -135,7 +137,8 @@ def _table(source: Asked) -> Found:
         )
     changed = round(table.modified.timestamp() * 1e6)
     version = f"{changed}/{table.num_rows}" if table.streaming_buffer is None else None
-    return Found(arrow_of(table.schema), table.num_rows, table.num_bytes or 0, version, changed)
+    fixed = table.table_type == "SNAPSHOT"
+    return Found(arrow_of(table.schema), table.num_rows, table.num_bytes or 0, version, changed, fixed)
 
 
 def query_settings(source: Asked, dry: bool = False) -> bigquery.QueryJobConfig:

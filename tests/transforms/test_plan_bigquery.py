@@ -126,6 +126,12 @@ def test_where_split_size_and_date(warehouse: Warehouse, reads: StorageProxy, tm
     larger = reading(tmp_path, source, model=False, overrides=["source.split_size=131072"])
     assert NightlyRows(larger, DAY).splits()[0].mark[:16] != splits[0].mark[:16]
     assert keys(job, splits) == list(range(900))
+    warehouse.ask(
+        f"CREATE SNAPSHOT TABLE `{warehouse.dataset}.night_20131203` CLONE `{warehouse.dataset}.night_20131201`"
+    )
+    assert keys(job, NightlyRows(job, "2013-12-03").splits()) == []  # the rows are of another day
+    assert "snapshot_time" not in reads.made[-1].read_session.table_modifiers
+    assert "snapshot_time" in reads.made[0].read_session.table_modifiers
     with pytest.raises(UsageError, match=r"night_20131202: .*[Nn]ot found.*; correct the name, or wait for the table"):
         NightlyRows(job, "2013-12-02").splits()
 

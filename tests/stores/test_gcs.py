@@ -88,6 +88,8 @@ def test_a_key_that_cannot_be_read_is_told(
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
     with as_the_service(gcs_server, monkeypatch), pytest.raises(StorageError, match=r"gs://b: .* service account file"):
         storage.listing("gs://b/x")
+    with as_the_service(gcs_server, monkeypatch), pytest.raises(StorageError, match=r"gs://b: .* service account file"):
+        open_table("gs://b/table")
 
 
 def test_an_endpoint_without_a_scheme_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

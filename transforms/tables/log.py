@@ -37,11 +37,16 @@ def open_table(path: str) -> DeltaTable | None:
 
     Raises:
       UsageError: when files of the table cannot be read on their own.
+      StorageError: when its store cannot be read.
     """
     try:
         table = DeltaTable(path, storage_options=storage.delta_options(path))
     except TableNotFoundError:
         return None
+    except Exception:
+        if storage.scheme(path):
+            storage.listing(path)  # where the store itself is what fails, this says so in words
+        raise
     protocol = table.protocol()
     unknown = set(protocol.reader_features or ()) - _UNDERSTOOD
     if unknown or protocol.min_reader_version == 2:

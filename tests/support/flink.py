@@ -27,6 +27,8 @@ JARS = os.environ.get("HIGHBEAM_FLINK", "")
 HERE = Path(__file__).resolve().parent
 LOCAL_MASTER = "[local]"
 SLOTS = 2
+SECONDS = 180
+"""What a part may take to start, on a machine that has other things to do."""
 
 _MISSING = "HIGHBEAM_FLINK does not name a folder with the jars of tests/support/flink_pom.xml, or there is no java"
 needs_flink = pytest.mark.skipif(not (JARS and shutil.which("java")), reason=_MISSING)
@@ -125,12 +127,11 @@ class Cluster:
             self.start_pool(where)
         self.processes["job-server"], port = job_server(self.folder, f"{self.host}:{self.rest}")
         self.endpoint = f"localhost:{port}"
-        wait_for(lambda: listening(port), self.processes["job-server"])
+        wait_for(lambda: listening(port), self.processes["job-server"], SECONDS)
         for where, host in (self.machines or {"": "127.0.0.1"}).items():
-            wait_for(partial(listening, self.pool_port, host), self.processes[f"pool{where}"])
-        wait_for(lambda: listening(self.rest, self.host), self.processes["job-manager"])
+            wait_for(partial(listening, self.pool_port, host), self.processes[f"pool{where}"], SECONDS)
         slots = self.slots * max(1, len(self.machines))
-        wait_for(lambda: self.ask("overview")["slots-total"] == slots, self.processes["job-manager"])
+        wait_for(lambda: self.slots_there() == slots, self.processes["job-manager"], SECONDS)
 
     def configured(self, host: str) -> str:
         """The folder with flink-conf.yaml for a part that is found at an address."""
@@ -191,6 +192,13 @@ class Cluster:
         with urllib.request.urlopen(f"http://{self.host}:{self.rest}/{path}", timeout=10) as answer:
             return json.load(answer)
 
+    def slots_there(self) -> int:
+        """Slots of all TaskManagers that have come; none while the JobManager starts, which answers 503 for a while."""
+        try:
+            return int(self.ask("overview")["slots-total"])
+        except OSError:
+            return 0
+
     def kill(self, name: str) -> None:
         """Kills one of the processes, and all it started."""
         self.processes.pop(name).kill()
@@ -226,7 +234,7 @@ def flink_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]
     """The flags for a Flink inside of a job server, with the workers in the driver's process."""
     process, port = job_server(tmp_path_factory.mktemp("flink"), LOCAL_MASTER)
     try:
-        wait_for(lambda: listening(port), process)
+        wait_for(lambda: listening(port), process, SECONDS)
         flags = ["--runner=FlinkRunner", f"--job_endpoint=localhost:{port}", f"--parallelism={SLOTS}"]
         yield [*flags, "--environment_type=LOOPBACK"]
     finally:

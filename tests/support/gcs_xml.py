@@ -46,6 +46,7 @@ class Call(BaseHTTPRequestHandler):
     """One call of a client."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each body waits for the headers before it to be acknowledged
     server: Front
 
     def do_GET(self) -> None:

@@ -18,6 +18,7 @@ _FLOAT = (
     r"|(?i:inf(?:inity)?|nan(?:\([a-z0-9_]*\))?))$"
 )
 _DECIMAL = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+_POWER = r"^[+-]?(?P<whole>[0-9]*)\.?(?P<fraction>[0-9]*)[eE](?P<power>[+-]?[0-9]+)$"
 _MAX_DIGITS = 38  # of a decimal128; more than any integer has
 
 
@@ -55,13 +56,13 @@ def convert_decimals(text: pa.Array, type: pa.DataType) -> tuple[pa.Array, Mask]
     """Reads decimals; what has more digits than the type keeps is none. Arguments and results as for integers."""
     # Not by way of decimal256: Arrow 25 divides some of its numbers wrongly.
     texts = text.view(pa.string())
-    long = _overlong(texts)
-    values, guilty = _converted(without(texts, long), type, b"0123456789.-+eE", _DECIMAL, _decimal_misfits)
-    return values, guilty | long
+    wrong = _overlong(texts) | _powers(texts, type)
+    values, guilty = _converted(without(texts, wrong), type, b"0123456789.-+eE", _DECIMAL, _decimal_misfits)
+    return values, guilty | wrong
 
 
 def _overlong(texts: pa.Array) -> Mask:
-    """Which texts have more digits than a decimal can; Arrow 25 lets some of them overflow, and says nothing."""
+    """Which numbers have more digits than a decimal can; Arrow 25 lets some of them overflow, and says nothing."""
     overlong = np.zeros(len(texts), bool)
     rows = np.flatnonzero(np.diff(bounds(texts)) > _MAX_DIGITS)
     if len(rows):
@@ -69,6 +70,23 @@ def _overlong(texts: pa.Array) -> Mask:
         digits = pc.ascii_ltrim(digits, "0")
         overlong[rows] = as_mask(pc.greater(pc.binary_length(digits), _MAX_DIGITS))
     return overlong
+
+
+def _powers(texts: pa.Array, type: pa.DataType) -> Mask:
+    """Which numbers with an exponent the type cannot hold; Arrow 25 overflows on some, and makes 0 of others."""
+    data = content(texts)
+    if not ((data == ord("e")) | (data == ord("E"))).any():
+        return np.zeros(len(texts), bool)
+    parts = pc.extract_regex(pc.ascii_trim(texts, " \t"), _POWER)
+    whole, fraction, power = (pc.struct_field(parts, name) for name in ("whole", "fraction", "power"))
+    power = pc.ascii_ltrim(power, "+").cast(pa.float64())
+    digits = pc.binary_join_element_wise(whole, fraction, "")
+    without_front, without_end = (pc.binary_length(trim(digits, "0")) for trim in (pc.ascii_ltrim, pc.ascii_rtrim))
+    before = pc.subtract(without_front, pc.binary_length(fraction))
+    after = pc.subtract(without_end, pc.binary_length(whole))
+    many = pc.greater(pc.add(before.cast(pa.float64()), power), type.precision - type.scale)
+    fine = pc.greater(pc.subtract(after.cast(pa.float64()), power), type.scale)
+    return as_mask(pc.and_(pc.greater(without_front, 0), pc.or_(many, fine)).fill_null(False))
 
 
 def _converted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import math
 from typing import Any
 
@@ -91,6 +92,8 @@ def test_no_rejected_text_stays_behind_in_a_dictionary() -> None:
 @given(st.sampled_from(["decimal", "decimal(5, 2)", "decimal(38, 0)"]), st.lists(NUMBERLIKE, max_size=8))
 @example("decimal(5, 2)", [b"12345", b"1.20", b"1.234"])
 @example("decimal", [b"1." + b"0" * 40, b"x"])
+@example("decimal(38, 0)", [b"3" + b"0" * 38, b"2.784600162211351e+52", b"-1E38", b"1e+37", b"0.001e41", b"0e99"])
+@example("decimal(38, 0)", [b".1e39", b".1e38", b"123e-2", b"69e-39", b"70e-1", b"1e999999999999"])
 def test_decimals_are_arrows_casts_value_by_value(name: str, texts: list[bytes]) -> None:
     values, guilty = outcome(list(texts), name)
     for row, text in enumerate(texts):
@@ -99,7 +102,8 @@ def test_decimals_are_arrows_casts_value_by_value(name: str, texts: list[bytes])
         except pa.ArrowInvalid:
             assert (values[row], row in guilty) == (None, True), text
         else:
-            assert (values[row], row in guilty) == (expected, False), text
+            lost = expected != decimal.Decimal(text.decode())  # Arrow overflows on some, and makes 0 of others
+            assert (values[row], row in guilty) == ((None, True) if lost else (expected, False)), text
 
 
 @pytest.mark.parametrize(

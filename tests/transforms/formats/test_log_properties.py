@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from highbeam.schemas.batch import Batch
@@ -114,6 +114,7 @@ DIRTY = st.one_of(
 def test_no_bytes_crash_it_lose_a_row_or_change_a_neighbours_fate(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], cuts: list[int], batch_rows: int, block_bytes: int
 ) -> None:
+    assume(not any(line.startswith((b"\xff\xfe", b"\xfe\xff")) for line in lines))  # UTF-16, which is refused
     folder, limit = tmp_path_factory.getbasetemp(), 250
     splits = write(folder, b"\n".join(lines), log(), MIXED)
     batches = read_cut([part for whole in splits for part in cut(whole, cuts)], MIXED, limit, batch_rows, block_bytes)

@@ -99,17 +99,20 @@ class ParquetRows:
         )
 
     def _runs(self, metadata: pq.FileMetaData, among: Rows | None) -> Iterator[tuple[int, list[int]]]:
-        """First row and numbers of the row groups to read together."""
-        groups = list(range(self._split.start, self._split.end or 0))
-        if among is None and not self._apart:
-            yield self._split.first_row, groups
-            return
-        row = self._split.first_row
-        for group in groups:
-            count = metadata.row_group(group).num_rows
-            if among is None or np.searchsorted(among, row) < np.searchsorted(among, row + count):
-                yield row, [group]
-            row += count
+        """First row and numbers of the row groups to read together: such as hold a Batch, since joining costs."""
+        first = row = self._split.first_row
+        held: list[int] = []
+        for group in range(self._split.start, self._split.end or 0):
+            end = row + metadata.row_group(group).num_rows
+            if among is None or np.searchsorted(among, row) < np.searchsorted(among, end):
+                held.append(group)
+            row = end
+            if held and (among is not None or self._apart or row - first >= BATCH_ROWS):
+                yield first, held
+                held = []
+            first = first if held else row
+        if held:
+            yield first, held
 
 
 @lru_cache(maxsize=8)

@@ -138,6 +138,10 @@ class Rejects(Model):
     max_fraction: float = Field(0.01, ge=0, le=1, description="more than this share, and nothing is published")
     keep_raw: bool = Field(True, description="whether the rejected record's bytes are kept")
 
+    def allows(self, rejected: int, read: int) -> bool:
+        """Whether so many rejects are within the budget."""
+        return rejected <= self.max_fraction * read
+
 
 class Job(Model):
     """A whole job.

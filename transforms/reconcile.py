@@ -106,7 +106,7 @@ def _problems(plan: Plan, tally: Tally, footers: Sequence[Footer | None]) -> Ite
             "too_few_rows",
         )
     budget = plan.job.rejects.max_fraction
-    if tally.rejected > budget * tally.read:
+    if not plan.job.rejects.allows(tally.rejected, tally.read):
         share = tally.rejected / tally.read
         again = " and use highbeam replay again" if plan.replay else ""
         yield Refused(

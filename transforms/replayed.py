@@ -47,7 +47,7 @@ def may_now(plan: Plan) -> bool:
     parent = plan.replay
     if parent is None or parent.published:
         return False
-    within = parent.read - parent.predicted <= plan.job.rejects.max_fraction * parent.read
+    within = plan.job.rejects.allows(parent.read - parent.predicted, parent.read)
     return within and parent.read >= plan.job.source.min_rows
 
 

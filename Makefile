@@ -27,8 +27,8 @@ setup: $(VENV)/.linked  ## a virtual environment in .venv with Highbeam and all 
 demo: setup  ## analyze, train, package, score a night of real flights, look predictions up
 	$(PY) examples/flight_delay/demo.py
 
-test: setup  ## all tests, and the share of the code they cover
-	$(PY) -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not cluster" --cov --cov-report=term $(ARGS)
+test: setup  ## all tests; ARGS=--cov adds the share of the code they cover
+	$(PY) -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not cluster" $(ARGS)
 
 test-cluster: setup  ## the tests that start a Flink or a Spark, one after the other
 	$(PY) -m pytest -m cluster $(ARGS)

@@ -104,7 +104,7 @@ def _of_dictionary(values: pa.Array, name: str, column: Column, type: pa.DataTyp
     of_values = Verdict(len(values.dictionary))
     kind = type.value_type if pa.types.is_dictionary(type) else type
     made = cast_values(values.dictionary, name, column, kind, of_values)
-    indices = values.indices.cast(pa.int32())
+    indices = values.indices if values.indices.type == pa.int32() else values.indices.cast(pa.int32())
     if of_values:
         rows = np.flatnonzero(at_indices(of_values.guilty, indices))
         _pass_on(of_values, rows, indices.take(pa.array(rows)).to_numpy(), verdict)

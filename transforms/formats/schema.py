@@ -66,10 +66,11 @@ def path_of(schema: pa.Schema, source: str) -> FieldPath | None:
     Raises:
       ValueError: when there are two, as the rest of a sentence that begins with the file.
     """
-    names = [source] if source in schema.names else source.split(".")
-    if schema.names.count(names[0]) > 1:
-        raise ValueError(f"has {schema.names.count(names[0])} columns named {names[0]!r}; rename them")
-    if names[0] not in schema.names:
+    names = [source] if schema.get_all_field_indices(source) else source.split(".")
+    found = len(schema.get_all_field_indices(names[0]))
+    if found > 1:
+        raise ValueError(f"has {found} columns named {names[0]!r}; rename them")
+    if not found:
         return None
     type = schema.field(names[0]).type
     for name in names[1:]:

@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ class AnalyzeResult:
       analysed: those that keep the contract.
       rejected: reason -> records left out.
       kept: records analysed before, and not read again.
-      files: files of the input.
+      files: files of the input; 0 of rows of BigQuery.
+      streams: of rows of BigQuery, into how many they were cut.
       vocabularies: name -> entries.
       examples: folder of the transformed rows, or None.
       seconds: how long it took.
@@ -66,6 +67,7 @@ class AnalyzeResult:
     vocabularies: Mapping[str, int]
     examples: str | None
     seconds: float
+    streams: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The result for `--json`."""
@@ -73,9 +75,10 @@ class AnalyzeResult:
 
     def text(self) -> str:
         """The result for a person."""
+        came = _numbered(self.streams, "stream") or _numbered(self.files, "file")
         lines = [
             f"{self.job}: transform version {self.version}   {self.seconds:.1f} s",
-            f"  read       {self.read:,} records of {self.files:,} {'file' if self.files == 1 else 'files'}",
+            f"  read       {self.read:,} records of {came}",
             f"  analysed   {self.analysed:,} rows" + (f" ({self.kept:,} records not read again)" if self.kept else ""),
         ]
         if self.rejected:
@@ -94,11 +97,11 @@ def analyze(
     """Runs the TensorFlow Transform analysis and writes the next version of the graph.
 
     Rows are read and validated as at scoring; those that break the contract are left out and counted. Files that were
-    analysed before, with the same preprocessing_fn and contract, are not analysed again.
+    analysed before, with the same preprocessing_fn and contract, are not analysed again; rows of BigQuery are.
 
     Args:
       job: the job; its `training` says what is read, with the nightly source in the place of what it leaves out.
-      date_from: first night, YYYY-MM-DD, `today` or `yesterday`, where the source's path names the date.
+      date_from: first night, YYYY-MM-DD, `today` or `yesterday`, where the source names the date.
       date_to: last night, included.
       examples: folder to write the transformed rows to, as Parquet.
 
@@ -113,9 +116,11 @@ def analyze(
         write_examples.check_folder(examples)
     run = launcher(job)
     source = training_source(job, date_from, date_to)
-    splits, sides = training_splits(job, source), training_sides(job, date_from, date_to)
+    sides = training_sides(job, date_from, date_to)
+    splits = training_splits(job, source, date_from, date_to)
     if not splits:
-        raise UsageError("nothing to analyze: the files hold no record")
+        nothing = "BigQuery has no such row" if source.bigquery else "the files hold no record"
+        raise UsageError(f"nothing to analyze: {nothing}")
     analysis, cache = _planned(job, function, source, splits, sides, root)
     reads_kept = not analysis.kept or analysis.reads_kept()
     counts = []
@@ -156,6 +161,8 @@ def _planned(
 ) -> tuple[Analysis, str]:
     """What is to be analysed, and the folder of results that serve it."""
     traced = trace(function, job.training_contract)
+    if source.bigquery:  # the streams of two sessions hold other rows: there is nothing that results could be kept by
+        traced = replace(traced, digest=None)
     cache = storage.join(_kept_in(root), fingerprint(job, source, traced.digest, sides))
     kept, new = divide(splits, kept_groups(cache) if traced.digest else [])
     return Analysis(function, traced, source, job.training_contract, new, kept, sides), cache
@@ -167,7 +174,7 @@ def _analyzed(analysis: Analysis, reads_kept: bool, job: Job, work: Work, cache:
         run(lambda pipeline: build(pipeline, analysis, work, reads_kept), work.refusals)
     fresh = [Counts.from_plain(json.loads(storage.read(work.counts(group)))) for group in analysis.new]
     counts = add([*(kept.counts for kept, _ in analysis.kept), *fresh])
-    judge(counts, job.rejects.max_fraction)
+    judge(counts, job.rejects.max_fraction, "row" if analysis.source.counts_rows else "byte")
     if analysis.trace.digest:
         keep(cache, work.cache, zip(analysis.new, fresh, strict=True))
     return counts
@@ -202,6 +209,7 @@ def _result(
     seconds: float,
 ) -> AnalyzeResult:
     groups = [*analysis.new, *(group for _, group in analysis.kept)]
+    files = sum(len(group.files) for group in groups)
     return AnalyzeResult(
         job=job.name,
         path=version.path,
@@ -210,11 +218,17 @@ def _result(
         analysed=counts.rows,
         rejected=counts.rejected,
         kept=0 if reads_kept else sum(kept.counts.read for kept, _ in analysis.kept),
-        files=sum(len(group.files) for group in groups),
+        files=0 if analysis.source.bigquery else files,
+        streams=files if analysis.source.bigquery else 0,
         vocabularies=_vocabularies(version.path),
         examples=examples,
         seconds=round(seconds, 3),
     )
+
+
+def _numbered(count: int, noun: str) -> str:
+    """A count of things, for people; nothing of none."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}" if count else ""
 
 
 def _vocabularies(path: str) -> dict[str, int]:

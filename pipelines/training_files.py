@@ -1,23 +1,27 @@
-"""Which files an analysis reads."""
+"""Which files an analysis reads, or which rows of BigQuery."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from ..schemas.dates import days_between, resolve_date
-from ..schemas.errors import NotAvailable, UsageError
+from ..schemas.errors import UsageError
 from ..schemas.job import Job
 from ..schemas.join import Side, joined_columns
 from ..schemas.layout import fill_date, has_date
-from ..schemas.sources import BigQueryRows, Files, Source
+from ..schemas.sources import BigQueryRows, Inputs, Source
 from ..schemas.split import Split
 from ..transforms.join_plan import plan_sides
 from ..transforms.list_files import check_ready
-from ..transforms.plan_splits import plan_splits
+from ..transforms.plan_splits import check_source, plan_splits
+
+_PARAMETER = re.compile(r"(?<!@)@date\b", re.IGNORECASE)
+"""The night in a query; `@@` begins a variable of BigQuery's own."""
 
 
 def training_source(job: Job, date_from: str | None, date_to: str | None) -> Source:
-    """What to read: the training source, or the nightly one, with every date filled in.
+    """What to read: the training source, or the nightly one, with every date filled into its paths.
 
     Args:
       job: the job.
@@ -25,35 +29,53 @@ def training_source(job: Job, date_from: str | None, date_to: str | None) -> Sou
       date_to: last night, included.
 
     Raises:
-      UsageError: when paths name the date and there is none, or there is one and no path names it; when a night is
-        not ready.
+      UsageError: when the date is named and there is none, or there is one and nothing names it; when a night is not
+        ready.
     """
     training = job.training.source if job.training else None
-    nightly, inputs = training is None, training or job.source
+    inputs = training or job.source
     dates = _dates(date_from, date_to)
-    if isinstance(inputs.files, BigQueryRows):
-        raise NotAvailable(
-            "source.bigquery: analyze of BigQuery is not available yet; export rows to files, and name them as "
-            "training.source"
-        )
-    _check_named(inputs.files, dates, f"{'source' if nightly else 'training.source'}.{inputs.format}.path")
-    for date in dates if nightly else ():
+    _check_named(inputs, dates, _key(job))
+    for date in () if training else dates:
         check_ready(job.source.ready, job.folder, date)
-    paths = tuple(dict.fromkeys(path for place in inputs.files.path for path in _filled(place, dates)))
     # Made anew, since a copy would keep what was computed of the original.
     own = {name: getattr(job.source, name) for name in ("min_rows", "split_size", "max_record_bytes")}
+    if isinstance(inputs.files, BigQueryRows):
+        return Source(**own, bigquery=inputs.files)
+    paths = tuple(dict.fromkeys(path for place in inputs.files.path for path in _filled(place, dates)))
     return Source(**own, **inputs.at(paths))
 
 
-def training_splits(job: Job, source: Source) -> list[Split]:
-    """The splits of a training source. Raises UsageError as `plan_splits` does."""
+def training_splits(job: Job, source: Source, date_from: str | None = None, date_to: str | None = None) -> list[Split]:
+    """The splits of a training source; of BigQuery those of sessions that are made now.
+
+    Args:
+      job: the job.
+      source: what `training_source` gave.
+      date_from: first night, for rows of BigQuery; paths have their dates already.
+      date_to: last night.
+
+    Raises:
+      UsageError: as `plan_splits` and `training_sessions`.
+    """
     held = job.training_contract.without(joined_columns(job.join))
-    return plan_splits(source, held, job.folder, None)
+    if source.bigquery is None:
+        return plan_splits(source, held, job.folder, None)
+    from ..transforms.training_sessions import training_sessions  # Google's libraries take their time
+
+    check_source(source, held)
+    return training_sessions(source.bigquery, _key(job), _dates(date_from, date_to), held, source.split_size)
 
 
 def training_sides(job: Job, date_from: str | None, date_to: str | None) -> tuple[Side, ...]:
     """The side tables of a training: those whose paths name the date, of all its nights together."""
     return plan_sides(job, _dates(date_from, date_to))
+
+
+def _key(job: Job) -> str:
+    """Where job.yaml says what is read."""
+    training = job.training.source if job.training else None
+    return f"training.source.{training.format}" if training else f"source.{job.source.format}"
 
 
 def _dates(date_from: str | None, date_to: str | None) -> list[str]:
@@ -68,12 +90,26 @@ def _dates(date_from: str | None, date_to: str | None) -> list[str]:
     return days_between(first, last)
 
 
-def _check_named(files: Files, dates: Sequence[str], key: str) -> None:
-    named = [place for place in files.path if has_date(place)]
+def _check_named(inputs: Inputs, dates: Sequence[str], key: str) -> None:
+    named = next(_dated(inputs, key), None)
     if named and not dates:
-        raise UsageError(f"{key}: {named[0]} names a date; say which with --from D --to D, or give training.source")
+        instead = "" if key.startswith("training") else ", or give training.source"
+        raise UsageError(f"{named} names a date; say which with --from D --to D{instead}")
     if dates and not named:
-        raise UsageError(f"{key} names no {{date}}, so --from and --to choose nothing; leave them out")
+        what = key if inputs.format == "bigquery" else f"{key}.path"
+        raise UsageError(f"{what} names no {{date}}, so --from and --to choose nothing; leave them out")
+
+
+def _dated(inputs: Inputs, key: str) -> Iterator[str]:
+    """What of a source names the date, for people."""
+    files = inputs.files
+    if not isinstance(files, BigQueryRows):
+        yield from (f"{key}.path: {place}" for place in files.path if has_date(place))
+        return
+    for name in ("table", "where", "query"):
+        text = getattr(files, name) or ""
+        if has_date(text) or (name == "query" and _PARAMETER.search(text)):
+            yield f"{key}.{name}"
 
 
 def _filled(place: str, dates: Sequence[str]) -> Iterator[str]:

@@ -31,7 +31,7 @@ class Transform(Model):
 class Training(Model):
     """What `analyze` reads beyond the nightly rows."""
 
-    source: TrainingSource | None = Field(None, description="files with labels; the nightly source without it")
+    source: TrainingSource | None = Field(None, description="rows with labels; the nightly source without it")
     columns: dict[str, Column] = Field({}, description="labels and weights: analysed, never needed at scoring")
 
     _short = field_validator("columns", mode="before")(lambda value: _columns(value))

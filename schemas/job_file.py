@@ -34,7 +34,7 @@ RESERVED: dict[Path, tuple[str, ...]] = {
         "parent",
     ),
     ("source",): SOURCES,
-    ("training", "source"): ("bigquery", *SOURCES),
+    ("training", "source"): SOURCES,
     ("output",): ("parquet", "iceberg"),
     ("model",): ("backend", "files"),
 }

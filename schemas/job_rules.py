@@ -11,6 +11,7 @@ from .contract import KEY_TYPES, Column
 from .job import BIGQUERY_TABLE, Job
 from .join import BY_TYPES
 from .layout import fill_date, is_url, layout, place_problem
+from .sources import Rows
 
 _NUMBER = re.compile(r"[-+.\d]")
 Path = tuple[Any, ...]
@@ -205,6 +206,9 @@ def _bigquery(job: Job) -> Iterator[Problem]:
 
 
 def _bigquery_source(job: Job) -> Iterator[Problem]:
-    rows, where = job.source.bigquery, ("source", "bigquery", "table")
-    if rows and rows.table and not BIGQUERY_TABLE.fullmatch(fill_date(rows.table, "2013-12-01")):
-        yield where, f"source.bigquery.table: write project.dataset.name, found {rows.table}"
+    training = job.training.source if job.training else None
+    sources: dict[Path, Rows | None] = {("source",): job.source, ("training", "source"): training}
+    for path, source in sources.items():
+        rows, where = source.bigquery if source else None, (*path, "bigquery", "table")
+        if rows and rows.table and not BIGQUERY_TABLE.fullmatch(fill_date(rows.table, "2013-12-01")):
+            yield where, f"{'.'.join(where)}: write project.dataset.name, found {rows.table}"

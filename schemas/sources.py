@@ -179,10 +179,19 @@ def _field(name: str) -> str:
     return "json_" if name == "json" else name  # a pydantic model has a method `json`
 
 
-class Source(Inputs):
-    """Where the night's rows come from, and how they are cut."""
+class Rows(Inputs):
+    """Files of one kind, or rows of a warehouse."""
 
     bigquery: BigQueryRows | None = Field(None, description="a BigQuery table, or what a query finds")
+
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        return (*FORMATS, "bigquery")
+
+
+class Source(Rows):
+    """Where the night's rows come from, and how they are cut."""
+
     ready: str | None = Field(None, description="a file that must exist before the night is due")
     min_rows: int = Field(1, ge=0, description="fewer records, and nothing is published")
     split_size: int | None = Field(
@@ -191,10 +200,6 @@ class Source(Inputs):
     )  # fmt: skip
     max_record_bytes: int = Field(MIB, ge=1, description="a longer record is rejected")
 
-    @property
-    def _kinds(self) -> tuple[str, ...]:
-        return (*FORMATS, "bigquery")
 
-
-class TrainingSource(Inputs):
-    """Files that only training reads."""
+class TrainingSource(Rows):
+    """Rows that only training reads."""

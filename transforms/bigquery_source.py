@@ -23,6 +23,8 @@ from .tables.bigquery_schema import arrow_of
 
 PATIENCE = 60
 """Seconds that BigQuery is asked again where it does not answer."""
+NIGHTLY = "source.bigquery"
+"""The key of the night's rows."""
 _READABLE = ("TABLE", "SNAPSHOT", "CLONE")
 
 
@@ -36,7 +38,8 @@ class Asked:
       query: GoogleSQL, or None.
       project: who pays, and runs the query.
       location: where the query runs.
-      date: the night.
+      date: the night; None where nothing names it.
+      key: where job.yaml says all this.
     """
 
     table: str | None
@@ -44,12 +47,13 @@ class Asked:
     query: str | None
     project: str
     location: str | None
-    date: str
+    date: str | None
+    key: str = NIGHTLY
 
     @property
     def name(self) -> str:
         """What is read, for people."""
-        return self.table or "source.bigquery.query"
+        return self.table or f"{self.key}.query"
 
 
 @dataclass(frozen=True)
@@ -73,16 +77,21 @@ class Found:
     fixed: bool = False
 
 
-def asked(options: BigQueryRows, date: str) -> Asked:
-    """Fills the night in."""
-    table = options.table and fill_date(options.table, date)
+def asked(options: BigQueryRows, date: str | None, key: str = NIGHTLY) -> Asked:
+    """Fills the night in, if there is one."""
+
+    def filled(text: str | None) -> str | None:
+        return fill_date(text, date) if text and date else text
+
+    table = filled(options.table)
     return Asked(
         table=table,
-        where=fill_date(options.where or "", date),
-        query=options.query and fill_date(options.query, date),
+        where=filled(options.where) or "",
+        query=filled(options.query),
         project=options.project or (table or "").rsplit(".", 2)[0],
         location=options.location,
         date=date,
+        key=key,
     )
 
 
@@ -114,8 +123,8 @@ def told(source: Asked) -> Iterator[None]:
         roles = "BigQuery Data Viewer, BigQuery Read Session User" + (" and BigQuery Job User" * bool(source.query))
         raise UsageError(f"{source.name}: {said(error)}; ask for the roles {roles}") from error
     except BadRequest as error:
-        key = "source.bigquery." + ("query" if source.query else "where")
-        raise UsageError(f"{source.name}: BigQuery says: {said(error)}; correct {key}") from error
+        key = "query" if source.query else "where"
+        raise UsageError(f"{source.name}: BigQuery says: {said(error)}; correct {source.key}.{key}") from error
     except (GoogleAPICallError, RetryError) as error:
         raise UsageError(f"{source.name}: BigQuery says: {said(error)}; try again") from error
     except (GoogleAuthError, RequestException) as error:
@@ -143,7 +152,7 @@ def _table(source: Asked) -> Found:
 
 def query_settings(source: Asked, dry: bool = False) -> bigquery.QueryJobConfig:
     """The settings of the job that runs the query."""
-    date = [bigquery.ScalarQueryParameter("date", "DATE", source.date)]
+    date = [bigquery.ScalarQueryParameter("date", "DATE", source.date)] if source.date else []
     return bigquery.QueryJobConfig(dry_run=dry, use_query_cache=not dry, query_parameters=date)
 
 

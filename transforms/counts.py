@@ -77,17 +77,19 @@ def add(counts: Iterable[Counts]) -> Counts:
     return Counts(read, dict(sorted(rejected.items())), dict(sorted(samples.items())))
 
 
-def judge(counts: Counts, budget: float) -> None:
+def judge(counts: Counts, budget: float, unit: str = "byte") -> None:
     """Makes sure that enough records are left.
 
     Args:
       counts: what became of the records.
       budget: the greatest share of them that may be turned away.
+      unit: what the place of a record in its file counts.
 
     Raises:
       Refused: with one reject of each reason.
     """
-    shown = "".join(f"\n  {count:,} {reason}: {_shown(counts, reason)}" for reason, count in counts.rejected.items())
+    rejected = counts.rejected.items()
+    shown = "".join(f"\n  {count:,} {reason}: {_shown(counts, reason, unit)}" for reason, count in rejected)
     if counts.turned_away > budget * counts.read:
         share = counts.turned_away / counts.read
         raise Refused(
@@ -99,6 +101,6 @@ def judge(counts: Counts, budget: float) -> None:
         raise Refused(f"none of {counts.read:,} records is left to analyze{shown}", "no_rows")
 
 
-def _shown(counts: Counts, reason: str) -> str:
+def _shown(counts: Counts, reason: str, unit: str) -> str:
     file, offset, message = counts.samples[reason]
-    return f"{message} ({file}, byte {offset})"
+    return f"{message} ({file}, {unit} {offset})"

@@ -11,7 +11,6 @@ import pytest
 import highbeam
 from highbeam.cli import main
 from highbeam.pipelines import planning
-from highbeam.pipelines.training_files import training_source
 from highbeam.schemas.job import Job
 
 from tests.support.bigquery import Warehouse
@@ -141,5 +140,3 @@ def test_a_query_from_check_to_the_table(
     assert main(["check", job.folder, "--date", DAY, "--set", "source.bigquery.query=SELECT 1 AS k"]) == 2
     said = capsys.readouterr().err
     assert "source.bigquery.query: lacks 'g'; it has k" in said
-    with pytest.raises(highbeam.UsageError, match="analyze of BigQuery is not available yet; export"):
-        training_source(job, None, None)

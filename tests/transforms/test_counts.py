@@ -47,6 +47,8 @@ def test_the_budget_is_a_bound_that_may_be_met() -> None:
         judge(counts, 0.019)
     assert refused.value.reason == "over_budget"
     assert "column x: null (h/a.csv, byte 17)" in str(refused.value)
+    with pytest.raises(Refused, match=r"column x: null \(h/a.csv, row 17\)"):
+        judge(counts, 0.019, "row")
 
 
 def test_nothing_left_is_refused_whatever_the_budget() -> None:

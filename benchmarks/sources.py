@@ -77,10 +77,11 @@ def read(kind: str, path: Path, columns: dict[str, str], whole: bool = False, **
     def read_all() -> int:
         records = 0
         for split in plan_splits(source, what, str(path.parent), None):
-            batches = list(format.read(split, what, source.max_record_bytes))
-            records += sum(batch.read for batch in batches)
+            batches = format.read(split, what, source.max_record_bytes)
             if whole:
-                stage([validate(batch, what) for batch in batches], what.key, format, source.max_record_bytes)
+                batches = [validate(batch, what) for batch in batches]
+                stage(batches, what.key, format, source.max_record_bytes)
+            records += sum(batch.read for batch in batches)
         return records
 
     return read_all

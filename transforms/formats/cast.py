@@ -101,6 +101,8 @@ def _of_dictionary(values: pa.Array, name: str, column: Column, type: pa.DataTyp
     """Casts each value of a dictionary once, unless it has more of them than there are rows."""
     if len(values.dictionary) > len(values):
         return cast_values(values.dictionary_decode(), name, column, type, verdict)
+    if values.type == type and _is_sound_text(values.dictionary):
+        return values
     of_values = Verdict(len(values.dictionary))
     kind = type.value_type if pa.types.is_dictionary(type) else type
     made = cast_values(values.dictionary, name, column, kind, of_values)
@@ -111,6 +113,17 @@ def _of_dictionary(values: pa.Array, name: str, column: Column, type: pa.DataTyp
     if not pa.types.is_dictionary(type):
         return made.take(indices)
     return _dictionary(indices, made)
+
+
+def _is_sound_text(values: pa.Array) -> bool:
+    """Whether these are strings, well-formed and not null: what most dictionaries hold, and nothing is to be done."""
+    if not pa.types.is_string(values.type) or values.null_count:
+        return False
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _dictionary(indices: pa.Array, values: pa.Array) -> pa.Array:

@@ -25,7 +25,7 @@ FAILURES = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryE
 """What pyarrow raises for a file that is no Parquet, or damaged."""
 _BUFFER_BYTES = 1 << 20
 _SMALL_BYTES = 64 << 20  # a file that may lie in memory, a column of a row group at a time
-_BATCHES = 8  # to read at one go: each costs pyarrow some 100 microseconds
+_BATCHES = 10  # to read at one go; with 8 the columns, of a power of two, crowd each other out of caches
 
 
 class ParquetRows:

@@ -6,7 +6,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-from tests.support.flink import flink_cluster, flink_local  # noqa: F401 - fixtures for every test
+from tests.support.flink import flink_cluster, flink_local, flink_machines  # noqa: F401 - fixtures for every test
 from tests.support.gcs import gcs_bucket, gcs_server  # noqa: F401
 from tests.support.order import pytest_collection_modifyitems  # noqa: F401 - a hook
 from tests.support.s3 import bucket, s3_server  # noqa: F401
@@ -14,6 +14,10 @@ from tests.support.spark import spark_local  # noqa: F401
 
 # Before anything imports TensorFlow: its start-up chatter drowns what a failing test has to say.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+# A run sets this for itself, too late where a test before it has trained or called a model: an operation that is cut
+# up over cores gives other last bits.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 NO_SKIPS = bool(os.environ.get("HIGHBEAM_NO_SKIPS"))
 

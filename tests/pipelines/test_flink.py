@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ import highbeam
 from highbeam.schemas.job import Job
 from highbeam.schemas.layout import layout
 
-from tests.support.flink import Cluster, cluster, needs_flink
+from tests.support.flink import Cluster, needs_flink
 from tests.support.jobs import DAY, JOB, csv_lines, make_job, save_model, shuffled, write_night
-from tests.support.namespaces import namespaces, needs_namespaces
+from tests.support.namespaces import needs_namespaces
 from tests.support.processes import free_port
 
 N = 60_000
@@ -33,13 +32,6 @@ def slow(rows):
 PREDICTIONS = "postprocess: post.py:slow\npredictions:\n  y: {tensor: y, type: float32}\n"
 
 pytestmark = [needs_flink, pytest.mark.cluster]
-
-
-@pytest.fixture(scope="module")
-def restarting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Two machines, with a TaskManager and its pool on each; a job that fails starts afresh."""
-    with namespaces(2) as machines, cluster(tmp_path_factory.mktemp("flink"), 1, 10, machines) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -113,29 +105,22 @@ def test_a_refused_detached_job_ends_red(flink_cluster: Cluster, folder: Path) -
 
 
 @needs_namespaces
-def test_task_managers_on_machines_of_their_own(restarting: Cluster, folder: Path, expected: tuple[str, ...]) -> None:
-    manifest = highbeam.run(job_of(folder, "machines"), DAY, beam_flags=restarting.flags())
-    assert (manifest.status, tuple(manifest.files)) == ("published", expected), manifest.message
-    assert [restarting.workers(machine) for machine in restarting.machines] == [1, 1]
-
-
-@needs_namespaces
 @pytest.mark.parametrize("victim", ["task-manager", "pool"])
 def test_a_killed_part_changes_nothing(
-    restarting: Cluster, folder: Path, expected: tuple[str, ...], victim: str
+    flink_machines: Cluster, folder: Path, expected: tuple[str, ...], victim: str
 ) -> None:
-    job, [machine, *_] = job_of(folder, victim), restarting.machines
-    workers = restarting.workers(machine)
-    run = started(folder, victim, *restarting.flags())
+    job, [machine, *_] = job_of(folder, victim), flink_machines.machines
+    workers = flink_machines.workers(machine)
+    run = started(folder, victim, *flink_machines.flags())
     staging = Path(layout(job).state) / "staging"
     while run.poll() is None and len(list(staging.glob("*/*.staged"))) < 2:
         time.sleep(0.005)
-    restarting.kill(f"{victim}{machine}")  # of a pool, its workers too
+    flink_machines.kill(f"{victim}{machine}")  # of a pool, its workers too
     assert 2 <= len(list(staging.glob("*/*.staged"))) < SPLITS
-    restarting.start_task_manager(machine) if victim == "task-manager" else restarting.start_pool(machine)
+    flink_machines.start_task_manager(machine) if victim == "task-manager" else flink_machines.start_pool(machine)
     said, _ = run.communicate(timeout=180)
     assert run.returncode == 0, said
-    assert restarting.workers(machine) >= workers + 2
+    assert flink_machines.workers(machine) >= workers + 2
     [ran] = highbeam.runs(job)
     assert ran.current
     files = sorted(file.name for file in Path(layout(job).table).glob("date=*/*"))

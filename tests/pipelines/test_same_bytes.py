@@ -1,9 +1,11 @@
-"""The same input gives the same data files, byte for byte, whoever runs the pipeline and with how many workers."""
+"""The same input gives the same data files, byte for byte, with however many workers, after a kill, in other splits.
+
+That other runners give the same is shown on a year of flights, in examples/test_year.py.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import signal
 import subprocess
 import sys
@@ -18,36 +20,19 @@ from deltalake import DeltaTable
 import highbeam
 from highbeam.schemas.layout import layout
 
-from tests.support.flink import Cluster, needs_flink
 from tests.support.jobs import DAY, csv_lines, make_job, save_model, shuffled, write_night
-from tests.support.spark import needs_spark
 
 N = 60_000
 BAD = 60
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "runners.md"
-PRISM = os.environ.get("HIGHBEAM_PRISM", "")
-needs_prism = pytest.mark.skipif(not PRISM, reason="HIGHBEAM_PRISM does not name Beam's Prism runner")
 
-# Beam's worker threads in the driver's process (LOOPBACK) end with an exception when a job server hangs up.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-
-# What the page calls a way, and the flags of it; a text among the flags is a fixture that gives them.
-WAYS: dict[str, list[str] | str] = {
+# What the page calls a way, and the flags of it.
+WAYS = {
     "FnApiRunner, 1 thread": ["--direct_num_workers=1"],
     "FnApiRunner, 2 threads": ["--direct_num_workers=2"],
     "FnApiRunner, 4 threads": ["--direct_num_workers=4"],
     "FnApiRunner, in memory": ["--direct_running_mode=in_memory"],
     "FnApiRunner, 2 processes": ["--direct_running_mode=multi_processing", "--direct_num_workers=2"],
-    "Prism": ["--runner=PrismRunner", f"--prism_location={PRISM}"],
-    "Flink, local": "flink_local",
-    "Flink, cluster": "flink_cluster",
-    "Spark, local": "spark_local",
-}
-NEEDS = {
-    "Prism": [needs_prism],
-    "Flink, local": [needs_flink, pytest.mark.cluster],
-    "Flink, cluster": [needs_flink, pytest.mark.cluster],
-    "Spark, local": [needs_spark, pytest.mark.cluster],
 }
 
 
@@ -80,18 +65,11 @@ def expected(folder: Path) -> dict[str, str]:
     return run(folder, "expected")[1]
 
 
-@pytest.mark.parametrize("way", [pytest.param(way, marks=NEEDS.get(way, ())) for way in WAYS])
-def test_same_bytes_however_it_runs(
-    folder: Path, expected: dict[str, str], way: str, request: pytest.FixtureRequest
-) -> None:
-    flags = WAYS[way]
-    if isinstance(flags, str):
-        flags = request.getfixturevalue(flags)
-    if isinstance(flags, Cluster):
-        flags = flags.flags()
+@pytest.mark.parametrize("way", WAYS)
+def test_same_bytes_however_it_runs(folder: Path, expected: dict[str, str], way: str) -> None:
     name = hashlib.sha256(way.encode()).hexdigest()[:8]
-    assert run(folder, name, *flags)[1] == expected
-    assert f"| {way} | {N:,} | {N - BAD:,} | {BAD} | the same |" in PAGE.read_text("utf-8")
+    assert run(folder, name, *WAYS[way])[1] == expected
+    assert f"| {way} | made-up | {N:,} | {N - BAD:,} | {BAD} | the same |" in PAGE.read_text("utf-8")
 
 
 def test_same_bytes_after_a_kill(folder: Path, expected: dict[str, str]) -> None:

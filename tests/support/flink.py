@@ -230,6 +230,16 @@ def flink_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
 
 
 @pytest.fixture(scope="session")
+def flink_machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two machines that tests share, with a TaskManager and its pool on each; a job that fails starts afresh."""
+    with (
+        namespaces.namespaces(2) as machines,
+        cluster(tmp_path_factory.mktemp("flink"), slots=1, retries=10, machines=machines) as made,
+    ):
+        yield made
+
+
+@pytest.fixture(scope="session")
 def flink_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     """The flags for a Flink inside of a job server, with the workers in the driver's process."""
     process, port = job_server(tmp_path_factory.mktemp("flink"), LOCAL_MASTER)

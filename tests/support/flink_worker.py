@@ -47,6 +47,7 @@ def main() -> None:
         "RUNNER_CAPABILITIES": " ".join(info.runner_capabilities),
     }
     os.environ.update(settings)
+    os.environ.pop("TF_NUM_INTRAOP_THREADS", None)  # the tests' own; elsewhere a worker has only what a run sets
     sdk_worker_main.main(sys.argv)
 
 

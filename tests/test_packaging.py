@@ -8,11 +8,12 @@ import sys
 import tarfile
 import zipfile
 from fnmatch import fnmatch
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, requires, version
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -79,6 +80,37 @@ def test_what_is_installed_is_within_the_tested_ranges(line: str) -> None:
     requirement = Requirement(line)
     assert version(requirement.name) in requirement.specifier
     assert {"<", ">="} <= {one.operator for one in requirement.specifier}, "a range has two ends"
+
+
+def imported() -> set[str]:
+    """The top-level modules of others that the package imports anywhere, its functions included."""
+    found: set[str] = set()
+    for name in modules():
+        for node in ast.walk(ast.parse((ROOT / name.removeprefix("highbeam/")).read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(str(node.module).split(".")[0])
+    return found - sys.stdlib_module_names - {"highbeam"}
+
+
+def required() -> set[str]:
+    """What comes with an installation without extras, by name."""
+    names, new = set[str](), [Requirement(line).name for line in listed("REQUIREMENTS")]
+    while new:
+        name = canonicalize_name(new.pop())
+        if name not in names:
+            names.add(name)
+            lines = map(Requirement, requires(name) or ())
+            new += [line.name for line in lines if line.marker is None or line.marker.evaluate({"extra": ""})]
+    return names
+
+
+def test_all_that_is_imported_comes_without_extras() -> None:
+    """A worker of Dataflow that gets Highbeam by --setup_file installs it without."""
+    providers, there = packages_distributions(), required()
+    assert len(imported()) > 10
+    assert [name for name in imported() if not there & set(map(canonicalize_name, providers[name]))] == []
 
 
 def test_the_image_has_the_beam_that_launches_the_jobs() -> None:

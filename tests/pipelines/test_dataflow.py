@@ -54,18 +54,23 @@ def no_network(*_: Any, **__: Any) -> None:
     raise AssertionError("something was contacted")
 
 
+def described(plan: Plan, scoring: Scoring, options: dict[str, Any]) -> dict[str, Any]:
+    """The description, without what is Beam's release."""
+    found = describe(plan, scoring, named(pipeline_options(options), plan))
+    ours: dict[str, Any] = json.loads(json.dumps(found).replace(version("apache-beam"), "{beam}"))
+    images = ours["job"]["environment"]["workerPools"][0]["sdkHarnessContainerImages"]
+    images.sort(key=lambda image: image["environmentId"])  # Beam keeps them in a set
+    for image in images:
+        assert "beam:version:sdk_base:apache/beam_python" in str(image.pop("capabilities"))
+    assert ours["job"]["environment"].pop("userAgent")["version"] == "{beam}"
+    return ours
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_job_is_the_expected_one(planned: tuple[Plan, Scoring], kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", no_network)
     monkeypatch.setattr(socket, "getaddrinfo", no_network)
-    plan, scoring = planned
-    options = named(pipeline_options(CLOUD | KINDS[kind]), plan)
-    found = json.loads(json.dumps(describe(plan, scoring, options)).replace(version("apache-beam"), "{beam}"))
-    pool = found["job"]["environment"]["workerPools"][0]
-    for image in pool["sdkHarnessContainerImages"]:
-        assert "beam:version:sdk_base:apache/beam_python" in str(image.pop("capabilities"))
-    user_agent = found["job"]["environment"].pop("userAgent")
-    assert user_agent["version"] == "{beam}"
+    found = described(*planned, CLOUD | KINDS[kind])
     # one environment for all steps: a step of its own would cut the fused stage
     steps = found.pop("steps")
     assert len(found["environments"]) == 1
@@ -86,14 +91,17 @@ ACCELERATORS = {
 ON_IT = ("ReadFeatures/ParDo(_ReadFeatures)", "RunInference/BeamML_RunInference", "Stage/ParDo(_Stage)")
 
 
-@pytest.mark.parametrize("spelled", ACCELERATORS, ids=["gpu", "tpu"])
-def test_only_what_runs_the_model_asks_for_an_accelerator(planned: tuple[Plan, Scoring], spelled: str) -> None:
+@pytest.mark.parametrize(("kind", "spelled"), [*zip(["apart_gpu", "apart_tpu"], ACCELERATORS, strict=True)])
+def test_only_what_runs_the_model_asks_for_an_accelerator(
+    planned: tuple[Plan, Scoring], kind: str, spelled: str
+) -> None:
     job = gs_job(spelled)
     dataflow_preflight.check_settings(job, pipeline_options(CLOUD))
     plan, scoring = planned
     plan = dataclasses.replace(plan, job=plan.job.model_copy(update={"accelerator": job.accelerator}))
-    found = describe(plan, scoring, named(pipeline_options(CLOUD), plan))
-    steps, environments = found["steps"], found["environments"]
+    found = described(plan, scoring, CLOUD)
+    steps, environments = found.pop("steps"), found["environments"]
+    assert found == json.loads((EXPECTED / f"dataflow_{kind}.json").read_text())
     by_hints = {name: environment["resource_hints"] for name, environment in environments.items()}
     assert sorted(by_hints.values(), key=len) == [{}, ACCELERATORS[spelled]]
     assert len({environment["image"] for environment in environments.values()}) == 1

@@ -53,6 +53,7 @@ _WANTED = {  # pydantic's kinds of problems in the words of job.yaml
     "model_attributes_type": "should be a mapping",
     "tuple_type": "should be a list",
     "list_type": "should be a list",
+    "invalid_key": "keys should be texts (YAML reads an unquoted on, off, yes or no as true or false)",
     "string_pattern_mismatch": "should be of letters, digits, `.`, `_` and `-`, with a letter or digit first",
 }
 _SECRET = re.compile(r"password|passwd|secret|token|credential|api_?key|access_?key|private_?key", re.IGNORECASE)

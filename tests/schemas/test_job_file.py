@@ -138,7 +138,7 @@ def test_a_good_job_is_read_whole() -> None:
         ("[carrier]", "[carrier]\npredictions: {}", ["15: predictions is empty; name at least one"]),
         ("{path: predictions}", "{path: [predictions]}", ["13: output.delta.path: should be a text, found a list"]),
         ("{path: models/delays, version: 3}", "models", ["11: model: should be a mapping, found 'models'"]),
-        ("{path: models/delays, version: 3}", "{path: models/delays, on: 3}", ["11: model.1: keys should be texts (YAML reads"]),
+        ("version: 3}", "on: 3}", ["11: model.1: keys should be texts (YAML reads"]),
         (
             '"data/{date:%Y-%m-%d}/*.csv"',
             "${DATA}/*.csv",

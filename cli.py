@@ -217,8 +217,9 @@ def _guarded(command: Callable[[], int], as_json: bool) -> int:
         return 0
     except OSError as error:
         return _complain(f"{error.filename or 'a file'}: {error.strerror or error}", "storage", 1, as_json)
-    except KeyboardInterrupt:
-        return _complain("interrupted; run the command again, staged splits are kept", "interrupted", 1, as_json)
+    except KeyboardInterrupt as error:  # with a text where a job ran elsewhere
+        told = str(error) or "interrupted; run the command again, staged splits are kept"
+        return _complain(told, "interrupted", 1, as_json)
 
 
 def _complain(message: str, reason: str, status: int, as_json: bool) -> int:

@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import sys
+import time
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from typing import Any
@@ -16,6 +17,8 @@ from ..schemas.errors import HighbeamError
 from ..schemas.job import Job
 from ..transforms.read_training import refusal
 from .beam_options import pipeline_options, runner_of
+from .interrupt import Interrupts, cancel
+from .portable import PORTABLE
 
 Launch = Callable[[Callable[[beam.Pipeline], Any], str], None]
 """Runs the pipeline that a function wires; the text is the folder of notes on files that cannot be read."""
@@ -39,6 +42,7 @@ _MEANINGS = (
         "what listens at --job_endpoint does not answer as Beam's job server does",
     ),
 )
+_RPC = re.compile(r'of RPC that terminated with:\s+status = StatusCode\.(\w+)\s+details = "(.*)"')
 _PREAMBLE = ("Detected at node", "<stack traces", "Traceback", "File ")
 
 
@@ -63,27 +67,61 @@ def launcher(job: Job) -> Launch:
     return run
 
 
-def run_and_wait(pipeline: beam.Pipeline) -> tuple[Exception | None, str]:
+def run_and_wait(pipeline: beam.Pipeline, withdraw: Callable[[], None] | None = None) -> tuple[Exception | None, str]:
     """Runs a pipeline to its end.
 
     The workers of a local runner log and print an exception that ends the pipeline all the same, so what they print is
     held back until they are done.
 
+    Args:
+      pipeline: what to run.
+      withdraw: makes sure that nothing comes of a job which was interrupted, and may go on behind a job server.
+
     Returns:
       (what ended it or None, what was printed on standard error meanwhile); after a success that is printed here.
+
+    Raises:
+      KeyboardInterrupt: with a text if the job ran behind a job server: what became of it.
     """
     logger, held = logging.getLogger("apache_beam.runners"), io.StringIO()
     level = logger.level
     logger.setLevel(logging.CRITICAL)
+    remote = type(pipeline.runner).__name__ in PORTABLE
     try:
         with redirect_stderr(held):
-            pipeline.run().wait_until_finish()
+            _wait_for_job(pipeline, withdraw) if remote else pipeline.run().wait_until_finish()
     except Exception as error:  # runners turn every exception into one of their own
         return error, held.getvalue()
     finally:
         logger.setLevel(level)
     sys.stderr.write(held.getvalue())
     return None, held.getvalue()
+
+
+def _wait_for_job(pipeline: beam.Pipeline, withdraw: Callable[[], None] | None) -> None:
+    """Runs a pipeline behind a job server, where it does not end with this process."""
+    began, result = time.monotonic(), None
+    with Interrupts() as interrupts:
+        try:
+            result = pipeline.run()
+            interrupts.handed_over()
+            result.wait_until_finish()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_stop(result, began, withdraw)) from None
+
+
+def _stop(result: Any, began: float, withdraw: Callable[[], None] | None) -> str:
+    """Withdraws and cancels a job; gives what to tell of it."""
+    try:
+        print("highbeam: interrupted; cancelling the job", file=sys.__stderr__)
+        if withdraw:  # first, so that it publishes nothing while it is cancelled
+            withdraw()
+        why = cancel(result, time.monotonic() - began) if result else "it was not handed over yet: look in the cluster"
+    except (Exception, KeyboardInterrupt) as error:
+        return f"interrupted; the job may go on and publish: look in the cluster ({first_cause(said_by(error))})"
+    if why:
+        return f"interrupted; the job goes on, but nothing comes of it; {why}; then run the command again"
+    return "interrupted; the job was cancelled; run the command again, staged splits are kept"
 
 
 def submit(pipeline: beam.Pipeline) -> None:
@@ -98,7 +136,7 @@ def submit(pipeline: beam.Pipeline) -> None:
         raise HighbeamError(f"the job was not submitted: {first_cause(said_by(error))}") from error
 
 
-def said_by(error: Exception) -> str:
+def said_by(error: BaseException) -> str:
     """The text of an exception; of one without a text, its name."""
     return str(error) or type(error).__name__
 
@@ -116,11 +154,15 @@ def first_cause(text: str, graph: str = "the graph") -> str:
     if telling:
         return f"{graph}: {telling[0]}"
     meant = [meaning for pattern, meaning in _MEANINGS if pattern.search(text)]
+    call = _RPC.findall(text)
     if meant and "Traceback" not in text:  # a traceback is a worker's own
-        return meant[0]
+        return meant[0] + (f" ({call[-1][0]}: {call[-1][1]})" if call else "")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     causes = [line for line in lines if _CAUSE.match(line)]
-    return _WHERE.sub("", causes[-1] if causes else lines[0] if lines else "no reason given")[:2000]
+    cause = causes[-1] if causes else lines[0] if lines else "no reason given"
+    if call and "of RPC that terminated with:" in cause:
+        return f"a call ended with {call[-1][0]}: {call[-1][1]}"[:2000]
+    return _WHERE.sub("", cause)[:2000]
 
 
 def foreseen(cause: str) -> str | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping
 from typing import Any
+
+import grpc
+from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
 from ..schemas.errors import UsageError
 
@@ -24,21 +28,39 @@ def check_portable(options: Mapping[str, Any]) -> None:
       options: Beam's options, by name.
 
     Raises:
-      UsageError: nobody answers at `job_endpoint`, or an address is missing.
+      UsageError: no job server answers at `job_endpoint`, or an address or a file is missing.
     """
-    if options["runner"] not in PORTABLE:
+    runner, endpoint = options["runner"], options["job_endpoint"]
+    if runner == "PrismRunner":
+        _check_file("prism_location", options["prism_location"])
+    if runner not in PORTABLE:
         return
-    endpoint = options["job_endpoint"]
-    if options["runner"] == "PortableRunner" and not endpoint:
-        raise UsageError(f"beam: PortableRunner needs --job_endpoint=HOST:PORT of a job server; {_PAGE}")
     if options["environment_type"] == "EXTERNAL" and not options["environment_config"]:
         raise UsageError(f"beam: EXTERNAL needs --environment_config=HOST:PORT of the workers' pool; {_PAGE}")
-    if endpoint and endpoint != "embed":
+    if not endpoint:
+        _check_own_server(options)
+    elif endpoint != "embed":
         _call(endpoint)
 
 
+def _check_own_server(options: Mapping[str, Any]) -> None:
+    """A runner starts a job server of its own from a jar; without one Beam would look for it on the internet."""
+    runner = options["runner"]
+    name = {"FlinkRunner": "flink_job_server_jar", "SparkRunner": "spark_job_server_jar"}.get(runner, "")
+    if name and options[name]:
+        _check_file(name, options[name])
+    elif not _submits_itself(options):
+        raise UsageError(f"beam: {runner} needs --job_endpoint=HOST:PORT of a job server; start one, {_PAGE}")
+
+
+def _check_file(name: str, path: str | None) -> None:
+    """A file that an option names; addresses are left to Beam."""
+    if path and "://" not in path and not os.path.isfile(path):
+        raise UsageError(f"beam: --{name}={path}: no such file")
+
+
 def _call(endpoint: str) -> None:
-    """Takes up a connection and drops it again."""
+    """Takes up a connection, and asks what only a job server answers."""
     host, _, port = endpoint.rpartition(":")
     if not host or not port.isdigit():
         raise UsageError(f"beam: job_endpoint {endpoint!r} is no HOST:PORT")
@@ -47,6 +69,18 @@ def _call(endpoint: str) -> None:
     except (OSError, OverflowError) as error:
         said = getattr(error, "strerror", None) or error
         raise UsageError(f"beam: no job server at --job_endpoint={endpoint}: {said}; start one, {_PAGE}") from None
+    with grpc.insecure_channel(endpoint) as channel:
+        _ask(beam_job_api_pb2_grpc.JobServiceStub(channel), endpoint)
+
+
+def _ask(service: beam_job_api_pb2_grpc.JobServiceStub, endpoint: str) -> None:
+    """Asks for the runner's options, as Beam will before it sends a job."""
+    try:
+        service.DescribePipelineOptions(beam_job_api_pb2.DescribePipelineOptionsRequest(), timeout=SECONDS)
+    except grpc.RpcError as error:
+        said = " ".join(f"{error.code().name}: {error.details()}".split())[:300]
+        what = f"beam: what listens at --job_endpoint={endpoint} does not answer as a job server does"
+        raise UsageError(f"{what} ({said}); start one, {_PAGE}") from None
 
 
 def check_detachable(options: Mapping[str, Any]) -> None:

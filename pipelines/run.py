@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -110,7 +111,7 @@ def launch(
         submit(pipeline)
         return _submitted(plan, options)
     with watching(plan, progress):
-        error, printed = run_and_wait(pipeline)
+        error, printed = run_and_wait(pipeline, withdraw=partial(storage.remove, plan.path))
     if error:
         return _after_failure(plan, error, printed)
     return _finish(plan, Manifest.from_json(storage.read(plan.manifest)))

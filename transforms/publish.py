@@ -10,7 +10,7 @@ from typing import Any
 import apache_beam as beam
 
 from .. import storage
-from ..schemas.errors import Refused, Superseded
+from ..schemas.errors import HighbeamError, Refused, Superseded
 from ..schemas.manifest import NOTHING_RECOVERED, Manifest, Status, manifest_of
 from ..schemas.plan import Plan, load_plan
 from .published import published_schema
@@ -71,8 +71,11 @@ def publish(plan_path: str, report_paths: Iterable[str], raise_refusal: bool = F
 
     Raises:
       Refused: if asked to.
+      HighbeamError: the command that waited for this launch was interrupted, and took its plan away.
     """
     plan, paths = load_plan(plan_path), sorted(report_paths)
+    if not storage.exists(plan_path):  # workers remember a plan
+        raise HighbeamError(f"the run was interrupted, and its plan withdrawn: {plan_path}")
     if recovers_nothing(plan):
         return _keep(plan)
     tally = reconcile(plan, paths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -102,6 +103,23 @@ def test_a_refused_detached_job_ends_red(flink_cluster: Cluster, folder: Path) -
     assert state == "FAILED"
     [ran] = highbeam.runs(job)
     assert ran.manifest.status == "refused"
+
+
+def test_an_interrupted_job_is_cancelled(flink_cluster: Cluster, folder: Path, expected: tuple[str, ...]) -> None:
+    job = job_of(folder, "interrupted")
+    run = started(folder, "interrupted", *flink_cluster.flags())
+    staging = Path(layout(job).state) / "staging"
+    while run.poll() is None and len(list(staging.glob("*/*.staged"))) < 2:
+        time.sleep(0.005)
+    run.send_signal(signal.SIGINT)
+    said, _ = run.communicate(timeout=60)
+    assert run.returncode == 1, said
+    assert "interrupted; the job was cancelled; run the command again" in said
+    assert newest_job(flink_cluster)["state"] == "CANCELED"
+    assert not list(staging.glob("*/plan-*.json"))
+    assert not highbeam.runs(job)
+    again = highbeam.run(job, DAY)
+    assert (again.status, tuple(again.files)) == ("published", expected), again.message
 
 
 @needs_namespaces

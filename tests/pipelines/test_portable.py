@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import socket
+import socketserver
+import threading
 
 import pytest
+from apache_beam.runners.portability import local_job_service
 
 from highbeam.pipelines.beam_options import pipeline_options, runner_of
 from highbeam.pipelines.launch import first_cause
@@ -12,6 +14,8 @@ from highbeam.pipelines.portable import check_detachable
 from highbeam.schemas.errors import UsageError
 
 from tests.support.processes import free_port
+
+_RPC = '<_InactiveRpcError of RPC that terminated with:\n\tstatus = StatusCode.{}\n\tdetails = "{}"\n\tdebug = "d"\n>'
 
 
 def test_a_job_server_that_is_not_there_is_said_at_once() -> None:
@@ -21,15 +25,37 @@ def test_a_job_server_that_is_not_there_is_said_at_once() -> None:
 
 
 def test_a_job_server_that_is_there_is_taken() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        endpoint = f"localhost:{server.getsockname()[1]}"
+    server = local_job_service.LocalJobServicer()
+    try:
+        endpoint = f"localhost:{server.start_grpc_server()}"
         assert runner_of(pipeline_options({"runner": "SparkRunner", "job_endpoint": endpoint}))
+    finally:
+        server.stop()
+
+
+class _WebServer(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.request.recv(1000)
+        self.request.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+
+
+def test_what_is_no_job_server_is_not_taken() -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _WebServer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        endpoint = f"localhost:{server.server_address[1]}"
+        with pytest.raises(UsageError, match=f"{endpoint} does not answer as a job server does .UNAVAILABLE: .*start"):
+            runner_of(pipeline_options({"runner": "FlinkRunner", "job_endpoint": endpoint}))
+        server.shutdown()
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"runner": "PortableRunner"}, "PortableRunner needs --job_endpoint"),
+        ({"runner": "FlinkRunner"}, "FlinkRunner needs --job_endpoint"),
+        ({"runner": "SparkRunner"}, "SparkRunner needs --job_endpoint"),
+        ({"runner": "FlinkRunner", "flink_job_server_jar": "/no.jar"}, "--flink_job_server_jar=/no.jar: no such file"),
+        ({"runner": "PrismRunner", "prism_location": "/nope"}, "--prism_location=/nope: no such file"),
         ({"runner": "FlinkRunner", "job_endpoint": "here"}, "'here' is no HOST:PORT"),
         ({"runner": "FlinkRunner", "environment_type": "EXTERNAL"}, "EXTERNAL needs --environment_config"),
     ],
@@ -57,6 +83,20 @@ def test_what_cannot_be_detached(options: dict[str, str], said: str) -> None:
 @pytest.mark.parametrize(
     "options",
     [
+        {"runner": "FlinkRunner", "flink_job_server_jar": __file__},
+        {"runner": "FlinkRunner", "flink_job_server_jar": "https://example.com/server.jar"},
+        {"runner": "FlinkRunner", "flink_master": "h:8081", "flink_submit_uber_jar": True},
+        {"runner": "PrismRunner", "prism_location": __file__},
+        {"runner": "PrismRunner"},
+    ],
+)
+def test_what_beam_starts_by_itself(options: dict[str, object]) -> None:
+    assert runner_of(pipeline_options(options))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
         {"runner": "FlinkRunner", "job_endpoint": "h:1", "environment_type": "EXTERNAL"},
         {"runner": "FlinkRunner", "flink_master": "h:8081", "flink_submit_uber_jar": True},
         {"runner": "DataflowRunner"},
@@ -72,6 +112,12 @@ def test_what_can_be_detached(options: dict[str, object]) -> None:
         ("java.net.ConnectException: java.net.ConnectException: finishConnect(..) failed: Connection refused", "pool"),
         ("<_MultiThreadedRendezvous of RPC that terminated with:\n\tstatus = StatusCode.UNAVAILABLE\n", "went away"),
         ("FutureTimeoutError", "does not answer"),
+        (_RPC.format("UNAVAILABLE", "Socket closed"), "(UNAVAILABLE: Socket closed)"),
+        (_RPC.format("NOT_FOUND", "no job x"), "a call ended with NOT_FOUND: no job x"),
+        (
+            "Traceback (most recent call last):\ngrpc._channel._InactiveRpcError: " + _RPC.format("ABORTED", "a"),
+            "ABORTED: a",
+        ),
         ("java: Error received: Traceback (most recent call last):\nKeyError: 'StatusCode.UNAVAILABLE'", "KeyError"),
     ],
 )

@@ -124,7 +124,8 @@ def _cancel_in_flink(flink: str, name: str, seconds: float, end: float) -> str |
                 _ask(flink, f"jobs/{running[0]}?mode=cancel", "PATCH")
             time.sleep(_POLL_SECONDS)
     except OSError as error:
-        return f"Flink does not answer ({getattr(error, 'reason', None) or error}), look for {where}"
+        reason = getattr(error, "reason", error)
+        return f"Flink does not answer ({getattr(reason, 'strerror', None) or reason}), look for {where}"
     return f"Flink {'has not ended it' if told else 'does not know it'} yet, look for {where}"
 
 

@@ -1,0 +1,182 @@
+"""What Ctrl-C does to a job that runs elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability import local_job_service, portable_runner
+
+from highbeam import storage
+from highbeam.pipelines import interrupt
+from highbeam.pipelines.interrupt import Interrupts
+from highbeam.pipelines.launch import run_and_wait
+from highbeam.schemas.errors import HighbeamError
+from highbeam.schemas.plan import load_plan
+from highbeam.transforms.publish import publish
+
+from tests.support.plans import plan_of
+from tests.support.processes import free_port
+
+# Of Beam's thread that reads messages, when the job server goes away; it may be told while a later test runs.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+
+
+def pressed(*numbers: int, handed_over: bool = False) -> int:
+    """Sends signals to this process; gives after how many of them it was interrupted, if all but that was let be."""
+    with Interrupts() as interrupts:
+        if handed_over:
+            interrupts.handed_over()
+        for sent, number in enumerate(numbers, 1):
+            try:
+                os.kill(os.getpid(), number)
+                time.sleep(0.01)  # Python handles a signal a moment later
+            except KeyboardInterrupt:
+                return sent
+        interrupts.handed_over()
+    return 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_waits_until_the_job_is_handed_over(number: int) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt):
+        pressed(number)
+    assert signal.getsignal(number) is before
+
+
+def test_later_ones_do_not_wait() -> None:
+    assert pressed(signal.SIGINT, signal.SIGTERM) == 2
+    assert pressed(signal.SIGTERM, handed_over=True) == 1
+
+
+def test_what_a_program_handles_itself_is_left_to_it() -> None:
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with Interrupts():
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def wait(folder: str) -> str:
+    """A job that says that it has begun, and lasts."""
+    Path(folder, "began").touch()
+    time.sleep(2)
+    return folder
+
+
+def pipeline_on(endpoint: str, folder: Path) -> beam.Pipeline:
+    options = PipelineOptions([f"--job_endpoint={endpoint}", "--environment_type=LOOPBACK"])
+    pipeline = beam.Pipeline(runner=portable_runner.PortableRunner(), options=options)
+    pipeline | beam.Create([str(folder)]) | beam.Map(wait)
+    return pipeline
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    made = local_job_service.LocalJobServicer()
+    made.endpoint = f"localhost:{made.start_grpc_server()}"
+    yield made
+    made.stop()
+
+
+def interrupted(pipeline: beam.Pipeline, folder: Path, before: Any = lambda: None, withdraw: Any = None) -> str:
+    """What a run says that is interrupted while its job runs."""
+
+    def press() -> None:
+        while not (folder / "began").exists():
+            time.sleep(0.01)
+        before()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt) as ended:
+        run_and_wait(pipeline, withdraw)
+    return str(ended.value)
+
+
+def test_a_job_is_withdrawn_and_cancelled(server: Any, tmp_path: Path) -> None:
+    withdrawn: list[bool] = []
+    said = interrupted(pipeline_on(server.endpoint, tmp_path), tmp_path, withdraw=lambda: withdrawn.append(True))
+    assert said == "interrupted; the job was cancelled; run the command again, staged splits are kept"
+    assert withdrawn
+    [job] = server._jobs.values()
+    assert job.state == interrupt._STATES.CANCELLED
+
+
+def test_a_job_server_that_is_gone_cancels_nothing(server: Any, tmp_path: Path) -> None:
+    said = interrupted(pipeline_on(server.endpoint, tmp_path), tmp_path, before=lambda: server._server.stop(None))
+    assert said.startswith("interrupted; the job goes on, but nothing comes of it; the job server does not answer")
+    assert said.endswith("in the cluster; then run the command again")
+
+
+class _Flink(BaseHTTPRequestHandler):
+    """Answers as Flink's REST interface does; its jobs are none that end."""
+
+    jobs: ClassVar = [
+        {"jid": "1", "name": "mine", "state": "RUNNING", "duration": 900},
+        {"jid": "2", "name": "mine", "state": "RUNNING", "duration": 90_000},
+        {"jid": "3", "name": "mine", "state": "FINISHED", "duration": 900},
+        {"jid": "4", "name": "twice", "state": "RUNNING", "duration": 900},
+        {"jid": "5", "name": "twice", "state": "RESTARTING", "duration": 900},
+    ]
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"jobs": self.jobs}).encode())
+
+    def do_PATCH(self) -> None:
+        self.asked.append(self.path)
+        self.do_GET()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "asked"),
+    [
+        ("mine", "Flink has not ended it yet", ["/jobs/1?mode=cancel"]),
+        ("twice", "there are 2 of its name", []),
+        ("another", "Flink does not know it yet", []),
+    ],
+)
+def test_only_the_job_itself_is_cancelled_in_flink(name: str, said: str, asked: list[str]) -> None:
+    _Flink.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Flink) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        flink = f"http://127.0.0.1:{server.server_port}"
+        told = interrupt._cancel_in_flink(flink, name, 5.0, time.monotonic() + 0.5)
+        server.shutdown()
+    assert (told or "").startswith(said)
+    assert (told or "").endswith(f"look for job {name} at {flink}: cancel it there")
+    assert _Flink.asked == asked
+
+
+def test_a_flink_that_does_not_answer() -> None:
+    flink = f"http://127.0.0.1:{free_port()}"
+    told = interrupt._cancel_in_flink(flink, "mine", 5.0, time.monotonic() + 5)
+    assert told == f"Flink does not answer (Connection refused), look for job mine at {flink}: cancel it there"
+
+
+def test_a_launch_whose_plan_is_withdrawn_publishes_nothing(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, 1)
+    storage.put(plan.path, plan.to_json())
+    load_plan(plan.path)  # as a worker has long done, which remembers it
+    storage.remove(plan.path)
+    with pytest.raises(HighbeamError, match="the run was interrupted, and its plan withdrawn"):
+        publish(plan.path, [])
+    assert not storage.exists(plan.manifest)

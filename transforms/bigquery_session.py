@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import secrets
@@ -20,17 +19,17 @@ from .. import storage
 from ..schemas.contract import Contract
 from ..schemas.errors import HighbeamError
 from ..schemas.split import Split
-from .bigquery_source import Asked, Found, query_settings, told
+from .bigquery_source import Asked, Found, query_settings, told_of
 from .formats.bigquery_rows import header_of
 from .formats.bigquery_stream import RETRY, read_client
 from .formats.schema import path_of
 from .plan_splits import fitting_size
 from .tables.bigquery_jobs import client_of, started
+from .tables.bigquery_told import PATIENCE, patience
 
 if TYPE_CHECKING:
     from google.cloud.bigquery_storage_v1.types import ReadSession
 
-_EPOCH = datetime.datetime.fromtimestamp(0, datetime.timezone.utc)
 MAX_STREAMS = 1000
 """What one session may have."""
 SPARE = 15 * 60
@@ -51,7 +50,6 @@ class Session:
       rows: about how many there are.
       size: about how many bytes that is.
       expires: when it ends, in seconds since the epoch.
-      snapshot: the instant whose rows it has; of a query the job's name.
     """
 
     name: str
@@ -61,7 +59,6 @@ class Session:
     rows: int
     size: int
     expires: float
-    snapshot: str
 
     def splits(self) -> list[Split]:
         """One split for each stream."""
@@ -113,10 +110,11 @@ def keep(folder: str, key: str, number: int, session: Session) -> Session:
     return kept
 
 
-def open_session(
-    source: Asked, found: Found, columns: Sequence[str], split_size: int | None, mark: str, asof: float
-) -> Session:
-    """Makes a session over a table at an instant, or over what a query finds, which is run now.
+def open_session(source: Asked, found: Found, columns: Sequence[str], split_size: int | None, mark: str) -> Session:
+    """Makes a session over a table, or over what a query finds, which is run now.
+
+    The session's rows are those of the instant when BigQuery makes it, by BigQuery's clock. No instant is named by this
+    machine's: where that goes ahead it would be in the future, which BigQuery refuses.
 
     Args:
       source: table or query.
@@ -124,20 +122,16 @@ def open_session(
       columns: those to read.
       split_size: bytes that a stream should hold; None for what fits.
       mark: of the session; the job of a query is named by it.
-      asof: the instant, in seconds since the epoch.
 
     Raises:
       UsageError: what BigQuery refuses.
     """
-    with told(source):
-        name, table, size, snapshot, job = source.table, source.table, found.size, None, ""
+    with told_of(source):
+        name, table, size = source.table, source.table, found.size
         if table is None:
             job, table, size = _result(source, mark)
             name = f"{source.project}/{job}"
-        elif not found.fixed:
-            instant = max(round(asof * 1e6), found.changed + 1000)  # this machine's clock may be late
-            snapshot = _EPOCH + datetime.timedelta(microseconds=instant)
-        made = _created(source, table, columns, snapshot, -(-size // (split_size or fitting_size(size))))
+        made = _created(source, table, columns, -(-size // (split_size or fitting_size(size))))
     rows, size = made.estimated_row_count, made.estimated_total_bytes_scanned
     return Session(
         name=f"bigquery://{name}",
@@ -147,26 +141,22 @@ def open_session(
         rows=rows,
         size=size,
         expires=made.expire_time.timestamp(),
-        snapshot=snapshot.isoformat() if snapshot else job,
     )
 
 
-def _created(
-    source: Asked, table: str, columns: Sequence[str], snapshot: datetime.datetime | None, streams: int
-) -> ReadSession:
+def _created(source: Asked, table: str, columns: Sequence[str], streams: int) -> ReadSession:
     project, dataset, name = table.rsplit(".", 2)
     wanted: dict[str, Any] = {
         "table": f"projects/{project}/datasets/{dataset}/tables/{name}",
         "data_format": "ARROW",
         "read_options": {"selected_fields": list(columns), "row_restriction": source.where},
-        "table_modifiers": {"snapshot_time": snapshot} if snapshot else {},
     }
     return read_client().create_read_session(
         parent=f"projects/{source.project}",
         read_session=wanted,  # type: ignore[arg-type] # a dict is as good
         max_stream_count=min(max(1, streams), MAX_STREAMS),
-        retry=RETRY,
-        timeout=60,
+        retry=RETRY.with_timeout(PATIENCE),
+        timeout=PATIENCE,
     )
 
 
@@ -180,17 +170,20 @@ def _result(source: Asked, mark: str) -> tuple[str, str, int]:
         name = f"highbeam-read-{mark}-{turn}"
         job, ours = started(client, name, source.location, partial(_begin, client, source, name))
         try:
-            job.result()
+            job.result(retry=patience()["retry"])
         except GoogleAPICallError:
             if ours:
                 raise
             continue
         if ours or time.time() - job.ended.timestamp() < _RESULT_LIVES:
-            to = job.destination
-            return name, f"{to.project}.{to.dataset_id}.{to.table_id}", client.get_table(to).num_bytes or 0
+            found = client.get_table(job.destination, **patience())
+            return name, f"{found.project}.{found.dataset_id}.{found.table_id}", found.num_bytes or 0
     raise HighbeamError(f"{source.name}: {_TURNS} jobs named highbeam-read-{mark} failed; look at them in BigQuery")
 
 
 def _begin(client: bigquery.Client, source: Asked, name: str) -> bigquery.QueryJob:
     settings = query_settings(source)
-    return client.query(source.query or "", job_id=name, job_config=settings, location=source.location, job_retry=None)
+    again = patience()
+    return client.query(
+        source.query or "", job_id=name, job_config=settings, location=source.location, job_retry=None, **again
+    )

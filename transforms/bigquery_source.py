@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import pyarrow as pa
-from google.api_core.exceptions import BadRequest, Forbidden, GoogleAPICallError, NotFound, RetryError
-from google.api_core.retry import Retry
-from google.auth.exceptions import GoogleAuthError
+from google.api_core.exceptions import Forbidden, NotFound
 from google.cloud import bigquery
-from requests.exceptions import RequestException
 
 from ..schemas.contract import Contract
 from ..schemas.errors import UsageError
 from ..schemas.layout import fill_date
 from ..schemas.sources import BigQueryRows
 from .formats.schema import check_schema
-from .tables.bigquery_jobs import client_of, said
+from .tables.bigquery_jobs import client_of
 from .tables.bigquery_schema import arrow_of
+from .tables.bigquery_told import Remedies, patience, told
 
-PATIENCE = 60
-"""Seconds that BigQuery is asked again where it does not answer."""
 NIGHTLY = "source.bigquery"
 """The key of the night's rows."""
 _READABLE = ("TABLE", "SNAPSHOT", "CLONE")
@@ -65,16 +60,12 @@ class Found:
       rows: of the whole table; None for a query.
       size: bytes of the whole table; or what a query would read.
       version: another one when rows may have changed; None where BigQuery does not tell.
-      changed: when the table was changed last, in microseconds since the epoch; 0 for a query.
-      fixed: whether its rows never change: a snapshot's, which has no instants to choose from.
     """
 
     schema: pa.Schema
     rows: int | None
     size: int
     version: str | None
-    changed: int = 0
-    fixed: bool = False
 
 
 def asked(options: BigQueryRows, date: str | None, key: str = NIGHTLY) -> Asked:
@@ -102,52 +93,28 @@ def find(source: Asked, contract: Contract) -> Found:
       UsageError: when there is no such table, a column is missing or of a wrong type, the query is wrong, or the
         permission is missing.
     """
-    with told(source):
+    with told_of(source):
         found = _table(source) if source.table else _query(source)
     check_schema(source.name, found.schema, contract)
     return found
 
 
-@contextmanager
-def told(source: Asked) -> Iterator[None]:
-    """Says for people what BigQuery refuses.
-
-    Raises:
-      UsageError: in its place.
-    """
-    try:
-        yield
-    except NotFound as error:
-        raise UsageError(f"{source.name}: {said(error)}; correct the name, or wait for the table") from error
-    except Forbidden as error:
-        roles = "BigQuery Data Viewer, BigQuery Read Session User" + (" and BigQuery Job User" * bool(source.query))
-        raise UsageError(f"{source.name}: {said(error)}; ask for the roles {roles}") from error
-    except BadRequest as error:
-        key = "query" if source.query else "where"
-        raise UsageError(f"{source.name}: BigQuery says: {said(error)}; correct {source.key}.{key}") from error
-    except (GoogleAPICallError, RetryError) as error:
-        raise UsageError(f"{source.name}: BigQuery says: {said(error)}; try again") from error
-    except (GoogleAuthError, RequestException) as error:
-        raise UsageError(
-            f"{source.name}: BigQuery cannot be asked: {error}; look at credentials and network"
-        ) from error
-
-
-def _retry() -> Retry:
-    return bigquery.DEFAULT_RETRY.with_timeout(PATIENCE)
+def told_of(source: Asked) -> AbstractContextManager[None]:
+    """Says for people what BigQuery refuses of a source, as UsageError."""
+    roles = "BigQuery Data Viewer, BigQuery Read Session User" + (" and BigQuery Job User" * bool(source.query))
+    wrong = f"correct {source.key}.{'query' if source.query else 'where'}"
+    return told(source.name, Remedies(roles, "correct the name, or wait for the table", wrong))
 
 
 def _table(source: Asked) -> Found:
-    table = client_of(source.project).get_table(source.table or "", retry=_retry())
+    table = client_of(source.project).get_table(source.table or "", **patience())
     if table.table_type not in _READABLE:
         raise UsageError(
             f"{source.table}: is a {table.table_type.lower().replace('_', ' ')}, which cannot be read as a table; "
             f"write query: SELECT … FROM `{source.table}`"
         )
-    changed = round(table.modified.timestamp() * 1e6)
-    version = f"{changed}/{table.num_rows}" if table.streaming_buffer is None else None
-    fixed = table.table_type == "SNAPSHOT"
-    return Found(arrow_of(table.schema), table.num_rows, table.num_bytes or 0, version, changed, fixed)
+    version = f"{table.modified.isoformat()}/{table.num_rows}" if table.streaming_buffer is None else None
+    return Found(arrow_of(table.schema), table.num_rows, table.num_bytes or 0, version)
 
 
 def query_settings(source: Asked, dry: bool = False) -> bigquery.QueryJobConfig:
@@ -159,9 +126,7 @@ def query_settings(source: Asked, dry: bool = False) -> bigquery.QueryJobConfig:
 def _query(source: Asked) -> Found:
     client = client_of(source.project)
     settings = query_settings(source, dry=True)
-    job = client.query(
-        source.query or "", job_config=settings, location=source.location, retry=_retry(), job_retry=None
-    )
+    job = client.query(source.query or "", job_config=settings, location=source.location, **patience(), job_retry=None)
     if job.statement_type != "SELECT":
         raise UsageError(f"{source.name}: is {job.statement_type}, no SELECT; write one that only reads")
     return Found(arrow_of(job.schema or ()), None, job.total_bytes_processed or 0, _version(client, job))
@@ -172,7 +137,7 @@ def _version(client: bigquery.Client, job: bigquery.QueryJob) -> str | None:
     versions = []
     for reference in sorted(job.referenced_tables, key=str):
         try:
-            table = client.get_table(reference, retry=_retry())
+            table = client.get_table(reference, **patience())
         except (NotFound, Forbidden):  # a view may show tables that one may not see
             return None
         if table.table_type not in _READABLE or table.streaming_buffer is not None:

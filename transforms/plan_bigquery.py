@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from dataclasses import dataclass
 
 from ..schemas.job import Job
@@ -62,29 +61,28 @@ class NightlyRows:
     def _settled(self, again: bool) -> Session:
         """A session over rows of a version that was the same before and after."""
         for _ in range(_TRIES):
-            asof = time.time()
             found = find(self._asked, self._job.read_contract)
-            if session := self._of(found, asof, again):
+            if session := self._of(found, again):
                 return session
-        return self._opened(found, f"{secrets.token_hex(8)}-0001", asof)  # of no known version
+        return self._opened(found, f"{secrets.token_hex(8)}-0001")  # of no known version
 
-    def _of(self, found: Found, asof: float, again: bool) -> Session | None:
+    def _of(self, found: Found, again: bool) -> Session | None:
         source, folder = self._job.source, layout(self._job).sessions(self._date)
         columns = columns_of(found.schema, self._job.read_contract)
         key = key_of(self._asked, found.version, columns, source.split_size)
         last, number = newest(folder, key)
         if last and not again:
             return last
-        session = self._opened(found, f"{key}-{number + 1:04d}", asof)
+        session = self._opened(found, f"{key}-{number + 1:04d}")
         if found.version is None:
             return session
         if find(self._asked, self._job.read_contract).version != found.version:
             return None
         return keep(folder, key, number + 1, session) if self._keeps else session
 
-    def _opened(self, found: Found, mark: str, asof: float) -> Session:
+    def _opened(self, found: Found, mark: str) -> Session:
         columns = columns_of(found.schema, self._job.read_contract)
-        session = open_session(self._asked, found, columns, self._job.source.split_size, mark, asof)
+        session = open_session(self._asked, found, columns, self._job.source.split_size, mark)
         check_schema(self._asked.name, unpacked(session.header), self._job.read_contract)
         self._new = True
         return session
@@ -127,6 +125,6 @@ def estimate(job: Job, date: str) -> Estimate:
     if source.table is None:
         return Estimate(source.name, None, found.size, None)
     columns = columns_of(found.schema, job.read_contract)
-    session = open_session(source, found, columns, job.source.split_size, "", time.time())
+    session = open_session(source, found, columns, job.source.split_size, "")
     check_schema(source.name, unpacked(session.header), job.read_contract)
     return Estimate(source.name, session.rows, session.size, len(session.streams))

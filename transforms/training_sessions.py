@@ -1,4 +1,4 @@
-"""Plans what an analysis reads of BigQuery: read sessions, all tables as they are at one instant.
+"""Plans what an analysis reads of BigQuery: read sessions, each over a table as it is at one instant.
 
 Nothing is kept of these sessions: the streams of two of them hold other rows, and an analysis that starts again makes
 its own.
@@ -7,7 +7,6 @@ its own.
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -38,12 +37,12 @@ def training_sessions(
     Raises:
       UsageError: every table or query that is amiss, before any query is run.
     """
-    asof, found, problems = time.time(), list[tuple[Asked, Found]](), Problems()
+    found, problems = list[tuple[Asked, Found]](), Problems()
     for source in sources(options, key, dates):
         with problems.part():
             found.append((source, find(source, contract)))
     problems.raise_all()
-    sessions = [_opened(*one, contract, split_size, asof) for one in found]
+    sessions = [_opened(*one, contract, split_size) for one in found]
     splits = [split for session in sessions for split in session.splits()]
     return [replace(split, number=number) for number, split in enumerate(splits)]
 
@@ -62,8 +61,8 @@ def sources(options: BigQueryRows, key: str, dates: Sequence[str]) -> Iterator[A
         yield replace(held[0], where=where)
 
 
-def _opened(source: Asked, found: Found, contract: Contract, split_size: int | None, asof: float) -> Session:
+def _opened(source: Asked, found: Found, contract: Contract, split_size: int | None) -> Session:
     columns = columns_of(found.schema, contract)
-    session = open_session(source, found, columns, split_size, secrets.token_hex(8), asof)
+    session = open_session(source, found, columns, split_size, secrets.token_hex(8))
     check_schema(source.name, unpacked(session.header), contract)
     return session

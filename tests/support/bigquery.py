@@ -1,7 +1,8 @@
-"""BigQuery on this machine: the emulator, started once, behind a proxy that can lose answers."""
+"""BigQuery on this machine: the emulator, started once, behind a proxy that can lose answers, and refuse."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -14,6 +15,7 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import TypeAlias
 
 import pytest
 from google.api_core.exceptions import GoogleAPICallError
@@ -27,8 +29,12 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 PYTHON = os.environ.get("HIGHBEAM_BIGQUERY") or str(CACHE / "highbeam/bigquery/0.3.2/bin/python")
 
 
+Refusal: TypeAlias = "tuple[int, str, str]"
+"""Status, reason and message of an error, in the form that BigQuery gives it."""
+
+
 class Proxy:
-    """Hands requests on to the emulator, and loses some of the answers.
+    """Hands requests on to the emulator, loses some of the answers, and refuses some of the requests.
 
     Attributes:
       seen: method and path of every request.
@@ -36,7 +42,8 @@ class Proxy:
 
     def __init__(self, port: int) -> None:
         self.seen: list[str] = []
-        self._lost: list[str] = []
+        self._lost: list[tuple[str, Refusal | None]] = []
+        self._refused: list[tuple[str, Refusal]] = []
         proxy, target = self, port
 
         class Handler(BaseHTTPRequestHandler):
@@ -48,6 +55,10 @@ class Proxy:
             def _hand_on(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 what = f"{self.command} {self.path}"
+                if refusal := proxy._refuses(what):
+                    proxy.seen.append(what)
+                    self._refuse(*refusal)
+                    return
                 with closing(HTTPConnection("127.0.0.1", target, timeout=120)) as upstream:
                     upstream.request(self.command, self.path, body, dict(self.headers))
                     answer = upstream.getresponse()
@@ -64,6 +75,15 @@ class Proxy:
                 self.end_headers()
                 self.wfile.write(data)
 
+            def _refuse(self, status: int, reason: str, message: str) -> None:
+                errors = [{"reason": reason, "message": message}]
+                data = json.dumps({"error": {"code": status, "message": message, "errors": errors}}).encode()
+                self.send_response_only(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _hand_on  # noqa: N815 - the names are http.server's
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -71,15 +91,33 @@ class Proxy:
         Thread(target=self.server.serve_forever, daemon=True).start()
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 
-    def lose(self, pattern: str, times: int = 1) -> None:
-        """Loses the answers to the next requests that begin so: the connection is cut when they are served."""
-        self._lost += [pattern] * times
+    def lose(self, pattern: str, times: int = 1, then: Refusal | None = None) -> None:
+        """Loses the answers to the next requests that begin so: the connection is cut when they are served.
+
+        With `then` what is asked again is refused.
+        """
+        self._lost += [(pattern, then)] * times
+
+    def refuse(self, pattern: str, refusal: Refusal) -> None:
+        """From now on refuses requests that begin so."""
+        self._refused.append((pattern, refusal))
+
+    def hand_on(self) -> None:
+        """Refuses and loses nothing any more, and forgets what was seen."""
+        self.seen.clear()
+        self._lost.clear()
+        self._refused.clear()
+
+    def _refuses(self, what: str) -> Refusal | None:
+        return next((refusal for pattern, refusal in self._refused if re.match(pattern, what)), None)
 
     def _loses(self, what: str) -> bool:
-        pattern = next((pattern for pattern in self._lost if re.match(pattern, what)), None)
-        if pattern:
-            self._lost.remove(pattern)
-        return pattern is not None
+        lost = next((lost for lost in self._lost if re.match(lost[0], what)), None)
+        if lost:
+            self._lost.remove(lost)
+        if lost and lost[1]:
+            self._refused.append((re.escape(what), lost[1]))
+        return lost is not None
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +154,7 @@ def _answers(port: int) -> bool:
 def warehouse(bigquery_server: tuple[Proxy, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
     """A dataset of its own, and the environment that clients find it by."""
     proxy, _ = bigquery_server
-    proxy.seen.clear()
+    proxy.hand_on()
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", proxy.address)
     made = Warehouse(proxy)
     yield made

@@ -1,7 +1,8 @@
 """The emulator of BigQuery, taught to read as the service does: see bigquery_emulator.py, which calls `teach_reading`.
 
-Its Storage Read API knows no snapshot time, no fields of records among `selected_fields`, and gives a stream for each
-100,000 rows; here it does what the service documents, with a stream for each 500 rows, as far as streams are asked for.
+Its Storage Read API shows what a table becomes after the session was made, knows no fields of records among
+`selected_fields`, and gives a stream for each 100,000 rows; here it does what the service documents, with a stream for
+each 500 rows, as far as streams are asked for.
 A table's time of last change is that of its last change of rows.
 """
 
@@ -11,6 +12,7 @@ A table's time of last change is that of its last change of rows.
 from __future__ import annotations
 
 import contextvars
+import datetime
 import re
 
 TOUCHED = """
@@ -56,8 +58,8 @@ def teach_reading() -> None:
         return f'CASE WHEN "{name}" IS NOT NULL THEN struct_pack({packed}) END AS "{name}"'
 
     def create_session(request):
-        at = request.read_session.table_modifiers.snapshot_time
-        token = asof.set(at.isoformat() if at and at.timestamp() > 0 else "")
+        kept = "/datasets/_" in request.read_session.table  # what a query found, which never changes
+        token = asof.set("" if kept else datetime.datetime.now(datetime.timezone.utc).isoformat())
         try:
             return created(request)
         finally:

@@ -8,20 +8,29 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
-from google.api_core.exceptions import Forbidden, NotFound
+from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
 from ... import storage
-from ...schemas.errors import Refused, UsageError
+from ...schemas.errors import HighbeamError, Refused, UsageError
 from . import bigquery_lookup, bigquery_rejects
 from .base import MODEL_COLUMN, PARTITION, RUN, RUN_COLUMN, Current, Found, Publication, last_run, superseded, unfit
 from .bigquery_jobs import ask, client_of
 from .bigquery_load import Destination, empty_nights, files_of, record
 from .bigquery_schema import arrow_of, fields_of
+from .bigquery_told import Remedies, patience, told
 from .columns import grown
+
+_REMEDIES = Remedies(
+    roles="BigQuery Data Editor and BigQuery Job User",
+    missing="make it, and run again",
+    wrong="correct what it names, or publish to another table",
+)
+_AT_THE_END = replace(_REMEDIES, again="run again: nothing is scored again", kind=HighbeamError)
 
 
 @dataclass(frozen=True)
@@ -33,12 +42,14 @@ class BigQueryPredictions:
       location: where jobs run; the dataset's location without it.
       folder: where the data files lie that are loaded.
       job: the job's name.
+      publishing: whether everything is scored and waits: then BigQuery is asked for longer.
     """
 
     name: str
     location: str | None
     folder: str
     job: str
+    publishing: bool = False
 
     @property
     def client(self) -> bigquery.Client:
@@ -56,33 +67,41 @@ class BigQueryPredictions:
 
     def unusable(self) -> str | None:
         """Why nothing can be published here."""
-        try:
-            self.client.get_dataset(self.dataset)
-        except NotFound:
-            return f"output.bigquery.table: there is no dataset {self.dataset}; make it first"
-        except Forbidden as error:
-            return f"output.bigquery.table: {error.message}; ask for the role BigQuery Data Editor"
+        with self._told():
+            if self._dataset() is None:
+                return f"output.bigquery.table: there is no dataset {self.dataset}; make it first"
         problem = storage.unwritable(self.folder)
         return f"the files to load: {problem}; choose another state or output.bigquery.staging" if problem else None
 
     def check_schema(self, schema: pa.Schema) -> None:
         """See `base.Table`."""
-        table = self._table()
+        with self._told():
+            table = self._table()
         if table and not _by_night(table):
             raise UsageError(f"{self.name}: the table is not partitioned by day of {PARTITION}; publish to another")
         problems = grown(arrow_of(table.schema), arrow_of(fields_of(schema)))[1] if table else []
         if problems:
             raise UsageError(unfit(self.name, problems, "another table"))
 
+    def _told(self) -> AbstractContextManager[None]:
+        return told(self.name, _AT_THE_END if self.publishing else _REMEDIES)
+
+    def _dataset(self) -> bigquery.Dataset | None:
+        try:
+            return self.client.get_dataset(self.dataset, **patience(self.publishing))
+        except NotFound:
+            return None
+
     def _table(self) -> bigquery.Table | None:
         try:
-            return self.client.get_table(self.name)
+            return self.client.get_table(self.name, **patience(self.publishing))
         except NotFound:
             return None
 
     def current(self, date: str) -> Current | None:
         """See `base.Table`; reads the column `_run_id` of one partition."""
-        held = self._destination().count(RUN_COLUMN, date)
+        with self._told():
+            held = self._destination().count(RUN_COLUMN, date)
         run = last_run(name or "" for name in held)
         if held and run is None:
             raise UsageError(
@@ -103,33 +122,37 @@ class BigQueryPredictions:
             "WHERE table_name = @name AND total_rows > 0"
         )
         name = bigquery.ScalarQueryParameter("name", "STRING", self.name.rpartition(".")[2])
-        found = ask(self.client, self.name, query, [name], self.location)
+        with self._told():
+            found = ask(self.client, query, [name], self.location)
         ids = [id for id in (found["id"].to_pylist() if found else []) if id and len(id) == 8 and id.isdigit()]
         return sorted({f"{id[:4]}-{id[4:6]}-{id[6:]}" for id in ids} | set(empty_nights(self.folder)))
 
     def model_version(self, now: Current) -> str | None:
         """See `base.Table`."""
-        versions = self._destination().count(MODEL_COLUMN, now.run_id[:10])
+        with self._told():
+            versions = self._destination().count(MODEL_COLUMN, now.run_id[:10])
         return versions.popitem()[0] if len(versions) == 1 else None
 
     def commit(self, publication: Publication) -> None:
         """See `base.Table`."""
         if publication.rows:
             record(self.folder, publication, "files")
-        self._destination(placed=True).publish(
-            publication,
-            settled=lambda: self._settled(publication),
-            fields=lambda: self._grown(publication),
-            job=self.job,
-            after=lambda: None if publication.rows else record(self.folder, publication, "empty"),
-        )
+        table = replace(self, publishing=True)
+        with table._told():
+            table._destination().publish(
+                publication,
+                settled=lambda: table._settled(publication),
+                fields=lambda: table._grown(publication),
+                job=self.job,
+                after=lambda: None if publication.rows else record(self.folder, publication, "empty"),
+            )
 
-    def _destination(self, suffix: str = "", placed: bool = False) -> Destination:
-        """The table as jobs see it; `placed` says that they must know where they run."""
+    def _destination(self, suffix: str = "") -> Destination:
+        """The table as jobs see it; those that publish must know where they run."""
         location = self.location
-        if placed and location is None:
+        if self.publishing and location is None:
             location = self.client.get_dataset(self.dataset).location
-        return Destination(self.client, self.name + suffix, location, self.folder)
+        return Destination(self.client, self.name + suffix, location, self.folder, self.publishing)
 
     def _settled(self, publication: Publication) -> bool:
         now = self.current(publication.date)
@@ -151,12 +174,15 @@ class BigQueryPredictions:
 
     def reject(self, date: str, run_id: str, read: Callable[[], Iterable[pa.RecordBatch]]) -> None:
         """Makes a run's rejects all that `…_rejected` holds of the night."""
-        bigquery_rejects.replace(self._destination("_rejected", placed=True), date, run_id, read, self.job)
+        table = replace(self, publishing=True)
+        with table._told():
+            bigquery_rejects.replace(table._destination("_rejected"), date, run_id, read, self.job)
 
     def search(self, key: Sequence[str], keys: pa.Table | pa.Array, date: str | None, all_dates: bool) -> Found:
         """See `base.Table`; one query for many keys, pruned to the partition and the key's clusters."""
         place = bigquery_lookup.Place(self.client, self.name, self.location, self.dates)
-        return bigquery_lookup.search(place, key, keys, date, all_dates)
+        with self._told():
+            return bigquery_lookup.search(place, key, keys, date, all_dates)
 
 
 def _by_night(table: bigquery.Table) -> bool:

@@ -11,21 +11,22 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import pyarrow as pa
-from google.api_core.exceptions import ClientError, Conflict, GoogleAPICallError, NotFound, RetryError
+from google.api_core.exceptions import ClientError, Conflict, GoogleAPICallError, NotFound
 from google.auth.credentials import AnonymousCredentials
-from google.auth.exceptions import GoogleAuthError
+from google.auth.exceptions import GoogleAuthError, TransportError
 from google.cloud import bigquery
 from requests.exceptions import RequestException
 
 from ...schemas.errors import HighbeamError, UsageError
 from .base import Written
+from .bigquery_told import patience, said
 
 MAX_URIS = 10_000
 MAX_BYTES = 15 << 40
 """What one load job may read."""
 
 SUBMITS = 4
-"""How often a job is sent whose answer does not come and which BigQuery does not know."""
+"""How often a job is sent whose answer does not come."""
 
 Job: TypeAlias = "bigquery.LoadJob | bigquery.CopyJob | bigquery.QueryJob"
 _LABEL = re.compile(r"[^a-z0-9_-]")
@@ -83,8 +84,6 @@ def in_jobs(files: Sequence[Written], remote: bool) -> list[list[Written]]:
 def done(client: bigquery.Client, name: str, location: str | None, begin: Callable[[], Job]) -> bool:
     """Starts a job unless it was started before, and waits for its end.
 
-    An answer that is lost is looked up by the job's name, so no job runs twice.
-
     Args:
       client: of the job's project.
       name: the job's id.
@@ -95,12 +94,14 @@ def done(client: bigquery.Client, name: str, location: str | None, begin: Callab
       Whether it ended well; False only for a job that was there before and failed then: take another name.
 
     Raises:
-      HighbeamError: when it was sent now and failed; says why.
+      HighbeamError: when it was sent now and failed; says why. Google's errors are for `told`.
     """
     job, ours = started(client, name, location, begin)
     try:
         job.result()
     except GoogleAPICallError as error:
+        if not job.error_result:  # it was asking that failed, not the job
+            raise
         if ours:
             raise HighbeamError(f"BigQuery job {name} failed: {said(error)}; the table is as it was") from error
         return False
@@ -108,59 +109,48 @@ def done(client: bigquery.Client, name: str, location: str | None, begin: Callab
 
 
 def started(client: bigquery.Client, name: str, location: str | None, begin: Callable[[], Job]) -> tuple[Job, bool]:
-    """(the job, whether it was sent now)."""
+    """(the job, whether it was sent now).
+
+    After an answer that is lost the job is sent again: of one name there is one job, which is found so. An upload that
+    went through may be refused when Google's library sends its end again; hence a refusal counts the second time.
+    """
     for turn in range(SUBMITS):
         time.sleep(turn)
         try:
             return begin(), True
         except Conflict:
             return client.get_job(name, location=location), False  # type: ignore[return-value]
-        except (GoogleAPICallError, RetryError, RequestException) as error:
-            if job := _known(client, name, location):
-                return job, True
-            if isinstance(error, ClientError):
-                raise HighbeamError(f"BigQuery refused job {name}: {said(error)}; nothing was published") from error
-            lost = error
-    raise HighbeamError(f"BigQuery does not answer: {lost}; run again: nothing is scored again")
-
-
-def _known(client: bigquery.Client, name: str, location: str | None) -> Job | None:
-    try:
-        return client.get_job(name, location=location)  # type: ignore[return-value]
-    except NotFound:
-        return None
-
-
-def said(error: GoogleAPICallError | RetryError) -> str:
-    """What BigQuery says, without the request and the job it says it of."""
-    first = next(iter(getattr(error, "errors", ())), None)
-    text = first.get("message") if isinstance(first, dict) else None
-    return str(text or error.message).partition("\n")[0].rstrip(".")
+        except (GoogleAPICallError, RequestException, TransportError) as error:
+            if turn == SUBMITS - 1 or (turn and isinstance(error, ClientError)):
+                raise
+    raise AssertionError
 
 
 def ask(
-    client: bigquery.Client, table: str, query: str, parameters: Sequence[Any], location: str | None = None
+    client: bigquery.Client,
+    query: str,
+    parameters: Sequence[Any],
+    location: str | None = None,
+    publishing: bool = False,
 ) -> pa.Table | None:
-    """The answer to a query.
+    """The answer to a query. What BigQuery refuses is for `told`.
 
     Args:
       client: of the project.
-      table: for the message.
       query: GoogleSQL.
       parameters: of the query.
       location: where it runs; BigQuery finds out without it.
+      publishing: see `patience`.
 
     Returns:
       None where there is no such table.
-
-    Raises:
-      HighbeamError: when BigQuery refuses.
     """
-    settings = bigquery.QueryJobConfig(query_parameters=list(parameters))
+    settings, patient = bigquery.QueryJobConfig(query_parameters=list(parameters)), patience(publishing)
+    if not publishing:
+        patient["job_retry"] = None  # it would ask for ten minutes again
     try:
-        rows = client.query(query, job_config=settings, location=location).result()
+        job = client.query(query, job_config=settings, location=location, **patient)
+        rows = job.result(retry=patient.get("retry", bigquery.DEFAULT_RETRY))
         return rows.to_arrow(create_bqstorage_client=False)
     except NotFound:
         return None
-    except GoogleAPICallError as error:
-        raise HighbeamError(f"{table}: BigQuery says: {said(error)}") from error

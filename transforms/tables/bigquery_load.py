@@ -36,12 +36,14 @@ class Destination:
       name: `project.dataset.name`.
       location: where jobs run.
       folder: where the files lie: on this machine or on gs://.
+      publishing: whether `count` may take its time, as all the other calls do.
     """
 
     client: bigquery.Client
     name: str
     location: str | None
     folder: str
+    publishing: bool
 
     def made(self, fields: Sequence[SchemaField], key: Sequence[str], job: str) -> None:
         """Makes the table, partitioned by night and clustered by key, if it is not there."""
@@ -56,7 +58,8 @@ class Destination:
     def count(self, column: str, date: str) -> dict[str | None, int]:
         """How many rows of a night have each value of a column; none where there is no table."""
         query = f"SELECT {column} AS value, COUNT(*) AS n FROM `{self.name}` WHERE {PARTITION} = @date GROUP BY 1"
-        rows = ask(self.client, self.name, query, [bigquery.ScalarQueryParameter("date", "DATE", date)], self.location)
+        night = [bigquery.ScalarQueryParameter("date", "DATE", date)]
+        rows = ask(self.client, query, night, self.location, self.publishing)
         return dict(zip(rows["value"].to_pylist(), rows["n"].to_pylist(), strict=True)) if rows else {}
 
     def publish(

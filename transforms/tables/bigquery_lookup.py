@@ -79,9 +79,7 @@ def _starts(distinct: pa.Table) -> range:
 
 def _rows(place: Place, keys: pa.Table, night: str | None) -> pa.Table:
     """The rows of some distinct keys, in no order."""
-    found = ask(
-        place.client, place.name, _query(place.name, keys, night), list(_parameters(keys, night)), place.location
-    )
+    found = ask(place.client, _query(place.name, keys, night), list(_parameters(keys, night)), place.location)
     if found is None:
         raise Unpublished(f"{place.name}: no night is published yet; `highbeam run` publishes one")
     return found

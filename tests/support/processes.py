@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -10,6 +11,9 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+_FIRST, _LAST = 10_000, 32_000
+_PORTS = itertools.islice(itertools.cycle(range(_FIRST, _LAST)), os.getpid() * 499 % (_LAST - _FIRST), None)
 
 
 class Process:
@@ -51,10 +55,16 @@ class Process:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    """A port that nobody listens on, and that no call and no other test process is likely to take meanwhile.
+
+    The kernel would give one of those that it also gives to whoever calls somebody, or asks for any port, until the
+    server is up. These lie below, and each process counts from a place of its own.
+    """
+    for port in itertools.islice(_PORTS, _LAST - _FIRST):
+        with socket.socket() as taken, contextlib.suppress(OSError):
+            taken.bind(("", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def listening(port: int, host: str = "127.0.0.1") -> bool:

@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 import apache_beam as beam
@@ -127,7 +128,9 @@ def _submitted(plan: Plan, options: PipelineOptions) -> Manifest:
 
 def _after_failure(plan: Plan, error: Exception, printed: str) -> Manifest:
     """A refusal wrote its manifest before the pipeline failed; anything else gets one now, and staging is kept."""
-    now = table_of(plan.job).current(plan.date)
+    now = None
+    with suppress(UsageError):  # a table that cannot be asked may be what it failed of
+        now = table_of(plan.job).current(plan.date)
     if not storage.exists(plan.manifest) and now and now.run_id == plan.run_id:
         return _finish(plan, write_manifest(plan))  # it failed after the commit
     if not storage.exists(plan.manifest):

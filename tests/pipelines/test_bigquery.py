@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from google.cloud import bigquery
 
 import highbeam
 from highbeam.cli import main
+from highbeam.pipelines import planning
 from highbeam.schemas.job import Job
+from highbeam.transforms.tables import bigquery_told
 
 from tests.support.bigquery import Warehouse
 from tests.support.bigquery import bigquery_server as bigquery_server
@@ -17,6 +21,7 @@ from tests.support.bigquery import warehouse as warehouse
 from tests.support.jobs import DAY, JOB, csv_lines, make_job, save_model, shuffled, write_night
 
 N, DIRTY = 3000, 20
+NOBODY = "http://localhost:1"
 
 
 def job_of(folder: Path, warehouse: Warehouse, *overrides: str, model: bool = False, text: str = JOB) -> Job:
@@ -73,4 +78,50 @@ def test_a_refused_and_a_dry_run_leave_the_table_alone(job: Job, warehouse: Ware
     assert [table.table_id for table in warehouse.client.list_tables(warehouse.dataset)] == ["scores_rejected"]
     warehouse.proxy.lose("POST /upload")
     assert highbeam.run(job, DAY).status == "published"
+    assert warehouse.ask("SELECT COUNT(*) FROM $t") == [(N - DIRTY,)]
+
+
+def test_commands_end_in_a_line_where_bigquery_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_night(tmp_path, csv_lines(shuffled(9)))
+    text = JOB.replace("delta: {path: table}", "bigquery: {table: p.d.t}") + "state: state\n"
+    make_job(tmp_path, text, True)
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", NOBODY)
+    monkeypatch.setattr(bigquery_told, "PATIENCE", 0.2)
+    for command in (["check"], ["run", "--date", DAY], ["lookup", "1"]):
+        assert main([command[0], str(tmp_path), *command[1:]]) == 2
+        said = capsys.readouterr().err.strip()
+        assert f"p.d.t: BigQuery cannot be reached at {NOBODY}" in said
+        assert "Traceback" not in said
+        assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("what", ["permission", "outage"])
+def test_a_publication_that_fails_is_told_in_a_line_and_made_up_for(
+    what: str, job: Job, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_plan = planning.make_plan
+
+    def then_fail(*arguments: Any) -> Any:
+        planned = make_plan(*arguments)
+        if what == "outage":
+            monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", NOBODY)
+        warehouse.proxy.refuse("POST /upload", (403, "accessDenied", "Access Denied: bigquery.tables.updateData"))
+        return planned
+
+    monkeypatch.setattr("highbeam.pipelines.run.make_plan", then_fail)
+    monkeypatch.setattr(bigquery_told, "PATIENCE", 0.2)
+    monkeypatch.setattr(bigquery.DEFAULT_RETRY, "_timeout", 1.0)
+    failed = highbeam.run(job, DAY)
+    assert (failed.status, failed.exit_code) == ("failed", 1)
+    assert {"permission": "ask for the roles BigQuery Data Editor", "outage": "scored again"}[what] in failed.message
+    assert "\n" not in failed.message
+    assert "Traceback" not in capfd.readouterr().err
+
+    monkeypatch.undo()
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", warehouse.proxy.address)
+    warehouse.proxy.hand_on()
+    again = highbeam.run(job, DAY)
+    assert (again.status, again.predicted, again.attempt) == ("published", N - DIRTY, 1)
     assert warehouse.ask("SELECT COUNT(*) FROM $t") == [(N - DIRTY,)]

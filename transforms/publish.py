@@ -71,11 +71,11 @@ def publish(plan_path: str, report_paths: Iterable[str], raise_refusal: bool = F
 
     Raises:
       Refused: if asked to.
-      HighbeamError: the command that waited for this launch was interrupted, and took its plan away.
+      HighbeamError: the plan is gone: the command that waited for this launch was interrupted and withdrew it.
     """
     plan, paths = load_plan(plan_path), sorted(report_paths)
     if not storage.exists(plan_path):  # workers remember a plan
-        raise HighbeamError(f"the run was interrupted, and its plan withdrawn: {plan_path}")
+        raise HighbeamError(f"{plan_path} is gone: the run was interrupted, or another launch has published the night")
     if recovers_nothing(plan):
         return _keep(plan)
     tally = reconcile(plan, paths)

@@ -12,7 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from google.api_core.exceptions import GoogleAPICallError, RetryError
+from google.api_core.exceptions import GoogleAPICallError, GoogleAPIError
+from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
 
 from .. import storage
@@ -24,7 +25,7 @@ from .formats.bigquery_rows import header_of
 from .formats.bigquery_stream import RETRY, read_client
 from .formats.schema import path_of
 from .plan_splits import fitting_size
-from .tables.bigquery_jobs import client_of, started
+from .tables.bigquery_jobs import QUERY_SECONDS, client_of, started
 from .tables.bigquery_told import PATIENCE, patience
 
 if TYPE_CHECKING:
@@ -74,8 +75,9 @@ class Session:
             return False
         try:
             for stream in self.streams[:1]:
-                next(iter(read_client().read_rows(stream, retry=RETRY)), None)  # type: ignore[no-untyped-call]
-        except (GoogleAPICallError, RetryError):
+                rows = read_client().read_rows(stream, retry=RETRY.with_timeout(PATIENCE))  # type: ignore[no-untyped-call]
+                next(iter(rows), None)
+        except (GoogleAPIError, GoogleAuthError):
             return False
         return True
 
@@ -183,7 +185,7 @@ def _result(source: Asked, mark: str) -> tuple[str, str, int]:
 
 def _begin(client: bigquery.Client, source: Asked, name: str) -> bigquery.QueryJob:
     settings = query_settings(source)
-    again = patience()
+    again = patience() | {"timeout": QUERY_SECONDS}
     return client.query(
         source.query or "", job_id=name, job_config=settings, location=source.location, job_retry=None, **again
     )

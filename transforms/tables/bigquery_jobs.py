@@ -28,6 +28,9 @@ MAX_BYTES = 15 << 40
 SUBMITS = 4
 """How often a job is sent whose answer does not come."""
 
+QUERY_SECONDS = 300
+"""How long the answer to a query that is sent may take."""
+
 Job: TypeAlias = "bigquery.LoadJob | bigquery.CopyJob | bigquery.QueryJob"
 _LABEL = re.compile(r"[^a-z0-9_-]")
 
@@ -147,7 +150,8 @@ def ask(
     """
     settings, patient = bigquery.QueryJobConfig(query_parameters=list(parameters)), patience(publishing)
     if not publishing:
-        patient["job_retry"] = None  # it would ask for ten minutes again
+        # The job's own retry would ask for ten minutes again; and an emulator answers when the query is done.
+        patient |= {"job_retry": None, "timeout": QUERY_SECONDS}
     try:
         job = client.query(query, job_config=settings, location=location, **patient)
         rows = job.result(retry=patient.get("retry", bigquery.DEFAULT_RETRY))

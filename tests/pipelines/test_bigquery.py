@@ -107,12 +107,12 @@ def test_a_publication_that_fails_is_told_in_a_line_and_made_up_for(
         planned = make_plan(*arguments)
         if what == "outage":
             monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", NOBODY)
+            monkeypatch.setattr(bigquery_told, "PATIENCE", 0.2)
+            monkeypatch.setattr(bigquery.DEFAULT_RETRY, "_timeout", 1.0)
         warehouse.proxy.refuse("POST /upload", (403, "accessDenied", "Access Denied: bigquery.tables.updateData"))
         return planned
 
     monkeypatch.setattr("highbeam.pipelines.run.make_plan", then_fail)
-    monkeypatch.setattr(bigquery_told, "PATIENCE", 0.2)
-    monkeypatch.setattr(bigquery.DEFAULT_RETRY, "_timeout", 1.0)
     failed = highbeam.run(job, DAY)
     assert (failed.status, failed.exit_code) == ("failed", 1)
     assert {"permission": "ask for the roles BigQuery Data Editor", "outage": "scored again"}[what] in failed.message

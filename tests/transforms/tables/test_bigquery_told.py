@@ -95,7 +95,7 @@ def test_a_publication_asks_for_longer_and_ends_in_a_line(
     nowhere: BigQueryPredictions, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bigquery_told, "PATIENCE", 0)
-    assert bigquery.DEFAULT_RETRY.timeout == 600  # type: ignore[attr-defined]
+    assert bigquery.DEFAULT_RETRY.timeout == 600
     monkeypatch.setattr(bigquery.DEFAULT_RETRY, "_timeout", 2.0)
     run_id = f"{DAY}-0001-{A}"
     night = Publication(DAY, run_id, 1, (Written("a", 1, 1),), SCHEMA)

@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from benchmarks.flights import KEY, NAMES, NUMBERS
 from benchmarks.inputs import csv_file, dirty_file, json_file, log_file, parquet_file
 from benchmarks.programs import HERE, PROGRAMS, Work
 from benchmarks.report import aligned
+from highbeam.schemas.batch import Batch
 from highbeam.schemas.contract import Column, Contract
 from highbeam.schemas.sources import Source
 from highbeam.transforms.formats.choose import format_of
@@ -77,10 +78,10 @@ def read(kind: str, path: Path, columns: dict[str, str], whole: bool = False, **
     def read_all() -> int:
         records = 0
         for split in plan_splits(source, what, str(path.parent), None):
-            batches = format.read(split, what, source.max_record_bytes)
+            batches: Iterable[Batch] = format.read(split, what, source.max_record_bytes)
             if whole:
-                batches = [validate(batch, what) for batch in batches]
-                stage(batches, what.key, format, source.max_record_bytes)
+                batches = valid = [validate(batch, what) for batch in batches]
+                stage(valid, what.key, format, source.max_record_bytes)
             records += sum(batch.read for batch in batches)
         return records
 

@@ -32,6 +32,16 @@ from tests.support.processes import free_port
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
 
+@pytest.fixture(autouse=True)
+def usual_signals() -> Iterator[None]:
+    """What a command starts with; Beam's runner Prism leaves a handler of its own behind, for one."""
+    usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def pressed(*numbers: int, handed_over: bool = False) -> int:
     """Sends signals to this process; gives after how many of them it was interrupted, if all but that was let be."""
     with Interrupts() as interrupts:

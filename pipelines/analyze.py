@@ -174,7 +174,7 @@ def _analyzed(analysis: Analysis, reads_kept: bool, job: Job, work: Work, cache:
         run(lambda pipeline: build(pipeline, analysis, work, reads_kept), work.refusals)
     fresh = [Counts.from_plain(json.loads(storage.read(work.counts(group)))) for group in analysis.new]
     counts = add([*(kept.counts for kept, _ in analysis.kept), *fresh])
-    judge(counts, job.rejects.max_fraction, "row" if analysis.source.counts_rows else "byte")
+    judge(counts, job.rejects, "row" if analysis.source.counts_rows else "byte")
     if analysis.trace.digest:
         keep(cache, work.cache, zip(analysis.new, fresh, strict=True))
     return counts

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from ..schemas.batch import Batch
 from ..schemas.errors import Refused
+from ..schemas.job import Rejects
 
 Sample = tuple[str, int, str]
 """A reject to show: file, offset, message."""
@@ -77,12 +78,12 @@ def add(counts: Iterable[Counts]) -> Counts:
     return Counts(read, dict(sorted(rejected.items())), dict(sorted(samples.items())))
 
 
-def judge(counts: Counts, budget: float, unit: str = "byte") -> None:
+def judge(counts: Counts, budget: Rejects, unit: str = "byte") -> None:
     """Makes sure that enough records are left.
 
     Args:
       counts: what became of the records.
-      budget: the greatest share of them that may be turned away.
+      budget: how many of them may be turned away.
       unit: what the place of a record in its file counts.
 
     Raises:
@@ -90,11 +91,12 @@ def judge(counts: Counts, budget: float, unit: str = "byte") -> None:
     """
     rejected = counts.rejected.items()
     shown = "".join(f"\n  {count:,} {reason}: {_shown(counts, reason, unit)}" for reason, count in rejected)
-    if counts.turned_away > budget * counts.read:
+    if not budget.allows(counts.turned_away, counts.read):
         share = counts.turned_away / counts.read
         raise Refused(
-            f"rejected {counts.turned_away:,} of {counts.read:,} records ({share:.2%}), more "
-            f"than rejects.max_fraction: {budget:g}; mend the input or the contract, or raise the budget{shown}",
+            f"rejected {counts.turned_away:,} of {counts.read:,} records ({share:.2%}), more than "
+            f"rejects.max_fraction: {budget.max_fraction:g}; "
+            f"mend the input or the contract, or raise the budget{shown}",
             "over_budget",
         )
     if not counts.rows:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from highbeam.schemas.errors import Refused
+from highbeam.schemas.job import Rejects
 from highbeam.transforms.counts import Counts, add, count, judge
 
 from tests.support.models import batch_of, contract_of, rows_of
@@ -42,16 +43,16 @@ def test_the_order_of_adding_changes_nothing(counts: list[Counts], random: objec
 
 def test_the_budget_is_a_bound_that_may_be_met() -> None:
     counts = Counts(100, {"null": 2}, {"null": ("h/a.csv", 17, "column x: null")})
-    judge(counts, 0.02)
+    judge(counts, Rejects(max_fraction=0.02))
     with pytest.raises(Refused, match=r"rejected 2 of 100 records \(2.00%\)") as refused:
-        judge(counts, 0.019)
+        judge(counts, Rejects(max_fraction=0.019))
     assert refused.value.reason == "over_budget"
     assert "column x: null (h/a.csv, byte 17)" in str(refused.value)
     with pytest.raises(Refused, match=r"column x: null \(h/a.csv, row 17\)"):
-        judge(counts, 0.019, "row")
+        judge(counts, Rejects(max_fraction=0.019), "row")
 
 
 def test_nothing_left_is_refused_whatever_the_budget() -> None:
     with pytest.raises(Refused, match="none of 1 records") as refused:
-        judge(Counts(1, {"null": 1}, {"null": ("a", 0, "m")}), 1.0)
+        judge(Counts(1, {"null": 1}, {"null": ("a", 0, "m")}), Rejects(max_fraction=1.0))
     assert refused.value.reason == "no_rows"

@@ -63,7 +63,8 @@ def in_order(batches: Iterable[Batch], split: Split, contract: Contract) -> Iter
     for batch in batches:
         if held is not None:
             yield held
-        held = replace(batch, index=0 if held is None else held.index + 1)
+        index = 0 if held is None else held.index + 1
+        held = Batch(split, index, False, batch.read, batch.rows, batch.rejected)
     yield replace(held, last=True) if held else empty_batch(split, contract)
 
 
@@ -71,6 +72,11 @@ def in_parts(batch: Batch, offsets: Rows) -> Iterator[Batch]:
     """Cuts a Batch that was cast at one go into such as a pipeline takes; `offsets` are those of all its records."""
     if batch.read <= BATCH_ROWS:
         yield batch
+        return
+    if not batch.rejected.num_rows:  # as nearly always: then nothing need be looked for
+        for first in range(0, batch.read, BATCH_ROWS):
+            kept = batch.rows.slice(first, BATCH_ROWS)
+            yield Batch(batch.split, 0, False, kept.num_rows, kept)
         return
     firsts = offsets[::BATCH_ROWS]
     rows = np.append(np.searchsorted(batch.rows.column(OFFSET).to_numpy(), firsts), len(batch))

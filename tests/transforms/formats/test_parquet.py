@@ -18,7 +18,9 @@ from highbeam.schemas.contract import Column, Contract
 from highbeam.schemas.errors import InputChanged, UnreadableInput, UsageError
 from highbeam.schemas.sources import Parquet
 from highbeam.schemas.split import Split
+from highbeam.transforms.formats.base import BATCH_ROWS
 from highbeam.transforms.formats.parquet_files import ParquetFormat
+from highbeam.transforms.formats.parquet_rows import ParquetRows, row_numbers
 from highbeam.transforms.formats.schema import packed
 
 from tests.support.reading import LIMIT, cut, read_whole, reads_or_says_why
@@ -292,3 +294,18 @@ def test_any_bytes_at_all(tmp_path: Path, data: st.DataObject) -> None:
         content[at] = octet
     path.write_bytes(content[: data.draw(st.none() | st.integers(0, len(content)))])
     reads_or_says_why(FORMAT, path, contract(n="int8", s="string", l="list<int8>"), 200)
+
+
+@given(st.integers(0, 2**40), st.integers(0, 3 * BATCH_ROWS))
+def test_row_numbers_count_on(first: int, count: int) -> None:
+    assert np.array_equal(row_numbers(first, count), np.arange(first, first + count))
+
+
+def test_a_file_of_next_to_nothing_is_not_all_decoded_at_once(tmp_path: Path) -> None:
+    rows, names = 40 * BATCH_ROWS, [f"c{number}" for number in range(40)]
+    pq.write_table(pa.table({name: pa.repeat(1.0, rows) for name in names}), tmp_path / "in.parquet")
+    what = Contract(dict.fromkeys(names, Column(type="float64")), ())
+    (split,) = cut(FORMAT, tmp_path / "in.parquet", what, 1 << 20)
+    sizes = [part.nbytes for _, part in ParquetRows(split, what).batches()]
+    assert sum(sizes) >= rows * 40 * 8
+    assert max(sizes) <= 48 << 20

@@ -95,7 +95,8 @@ def job_description(job: Job, date: str, beam_flags: Sequence[str] = ()) -> dict
         raise UsageError(
             f"--job-description shows what Dataflow would get; the runner is {runner}: -- --runner={RUNNER}"
         )
-    plan, scoring = make_plan(job, resolve_date(date), beam_flags, dry=True)
+    unasked = [*beam_flags, "--dry_run=true"]  # Beam's word for a job that is made and not handed in
+    plan, scoring = make_plan(job, resolve_date(date), unasked, dry=True)
     return describe(plan, scoring, named(options, plan))
 
 

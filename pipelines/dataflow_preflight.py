@@ -6,7 +6,8 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -15,10 +16,12 @@ from .. import storage
 from ..schemas.errors import JobError
 from ..schemas.job import Job
 from ..schemas.layout import is_url, layout, resolve
-from .dataflow_options import RUNNER
+from .dataflow_options import RUNNER, in_template
 
+Ask = Callable[[], "str | None"]
+"""Gives what is wrong, or None."""
 PATIENCE = 5.0
-"""Seconds to wait for the buckets; Google's libraries look for credentials longer than anybody wants to."""
+"""Seconds to wait for all of them; Google's libraries look for credentials longer than anybody wants to."""
 _PROJECT = re.compile(r"([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _REGION = re.compile(r"[a-z]+-[a-z]+\d+")
 _BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?")
@@ -43,8 +46,11 @@ def check_settings(job: Job, options: PipelineOptions) -> None:
         raise JobError(problems)
 
 
-def check_buckets(job: Job, options: PipelineOptions) -> None:
-    """Asks the buckets that a Dataflow job writes to, and does not wait for long.
+def check_services(job: Job, options: PipelineOptions) -> None:
+    """Asks the service, the image's registry and the buckets that a Dataflow job writes to; does not wait for long.
+
+    Only the buckets are asked where the job is not handed in from here: for its description, and by a template's
+    launcher, behind which the service itself does it.
 
     Args:
       job: the job.
@@ -56,10 +62,16 @@ def check_buckets(job: Job, options: PipelineOptions) -> None:
     given = options.get_all_options()
     if given["runner"] != RUNNER:
         return
-    wanted = {f"beam: {name}": given[name] for name in ("temp_location", "staging_location") if given[name]}
-    wanted |= dict([("state", layout(job).state), *_written(job)])
-    problems = [f"{name}: {problem}" for name, problem in _asked(wanted).items() if problem]
-    if problems:
+    from .dataflow_service import missing_image, refusal_of_jobs  # here: a tenth of a second that others need not wait
+
+    places = {f"beam: {name}": given[name] for name in ("temp_location", "staging_location") if given[name]}
+    places |= dict([("state", layout(job).state), *_written(job)])
+    asks: dict[str, Ask] = {name: partial(_unwritable, place) for name, place in places.items()}
+    if not (in_template(options) or given["dry_run"]):
+        asks["beam: project and region"] = partial(refusal_of_jobs, given, PATIENCE)
+        if given["sdk_container_image"]:
+            asks["beam: sdk_container_image"] = partial(missing_image, given, PATIENCE)
+    if problems := _asked(asks):
         raise JobError(problems)
 
 
@@ -172,21 +184,26 @@ def _places(job: Job) -> Iterator[str]:
             yield f"{name}: {place} lies on this machine, where no worker of Dataflow can see it; write gs://…"
 
 
-def _asked(wanted: Mapping[str, str]) -> dict[str, str | None]:
-    """Why each place cannot be used, or None; whoever does not answer in time is left to itself."""
-    late = f"no answer in {PATIENCE:g} seconds; look at network and credentials"
-    answers: dict[str, str | None] = {name: f"{place}: {late}" for name, place in wanted.items()}
+def _unwritable(place: str) -> str | None:
+    try:
+        return storage.unwritable(place)
+    except storage.StorageError as error:
+        return str(error)
+
+
+def _asked(asks: Mapping[str, Ask]) -> list[str]:
+    """What is wrong, by what each one asked says, all at once; whoever does not answer in time is left to itself."""
+    answers: dict[str, str | None] = dict.fromkeys(
+        asks, f"no answer in {PATIENCE:g} seconds; look at network and credentials"
+    )
 
     def ask(name: str) -> None:
-        try:
-            answers[name] = storage.unwritable(wanted[name])
-        except storage.StorageError as error:
-            answers[name] = str(error)
+        answers[name] = asks[name]()
 
-    threads = [threading.Thread(target=ask, args=(name,), daemon=True) for name in wanted]
+    threads = [threading.Thread(target=ask, args=(name,), daemon=True) for name in asks]
     for thread in threads:
         thread.start()
     until = time.monotonic() + PATIENCE
     for thread in threads:
         thread.join(max(0, until - time.monotonic()))
-    return dict(answers)
+    return [f"{name}: {problem}" for name, problem in dict(answers).items() if problem]

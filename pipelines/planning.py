@@ -28,7 +28,7 @@ from ..transforms.plan_splits import check_source, plan_splits
 from ..transforms.published import published_schema
 from ..transforms.tables.choose import table_of
 from .beam_options import pipeline_options, runner_of
-from .dataflow_preflight import check_buckets, check_settings
+from .dataflow_preflight import check_services, check_settings
 from .misspelt import misspelt, warn
 from .standing import holds
 
@@ -143,7 +143,7 @@ def look(
         runner_of(options)
         check_settings(job, options)
     if options and not problems:
-        check_buckets(job, options)  # alone: nothing else would be heard of either
+        check_services(job, options)  # alone: nothing else would be heard of either
     with problems.part():
         if date:
             splits = rows() if rows else plan_splits(job.source, job.read_contract, job.folder, date)

@@ -8,6 +8,7 @@ from hypothesis import settings
 
 from tests.support.flink import flink_cluster, flink_local, flink_machines  # noqa: F401 - fixtures for every test
 from tests.support.gcs import gcs_bucket, gcs_server  # noqa: F401
+from tests.support.google_services import google  # noqa: F401
 from tests.support.order import pytest_collection_modifyitems  # noqa: F401 - a hook
 from tests.support.s3 import bucket, s3_server  # noqa: F401
 from tests.support.spark import spark_local  # noqa: F401

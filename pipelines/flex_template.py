@@ -15,6 +15,7 @@ _BEAM = {
     "machine_type": "Compute Engine machine type of the workers",
     "number_of_worker_harness_threads": "Threads of a worker; one a core without it",
     "dataflow_service_options": "For example worker_accelerator=type:nvidia-l4;count:1;install-nvidia-driver",
+    "resource_hints": "For example accelerator=type:tpu-v5-lite-podslice;topology:1x1",
 }
 """Beam's options that a template must declare to take them as parameters; others are the launch's own environment."""
 _FORMS = {"date": r"\d{4}-\d{2}-\d{2}|today|yesterday", "force": "true|false", "detach": "true|false"}

@@ -1,4 +1,4 @@
-"""Ctrl-C while a job runs behind a job server: the job is cancelled, since it would go on and publish by itself."""
+"""Ctrl-C while a job runs elsewhere: the job is cancelled, since it would go on and publish by itself."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Interrupts:
 
 
 def cancel(result: Any, seconds: float) -> str | None:
-    """Cancels a job, and waits a while for its end.
+    """Cancels a job, and waits a while for its end; not for that of a Dataflow job, which takes minutes.
 
     Args:
       result: what the runner gave for it.
@@ -68,6 +68,8 @@ def cancel(result: Any, seconds: float) -> str | None:
     Returns:
       None when it has ended; else what keeps it running, and where to look.
     """
+    if not hasattr(result, "_job_service"):
+        return _cancel_in_dataflow(result)
     service, end = result._job_service, time.monotonic() + SECONDS
     try:
         job = _described(service, result._job_id)
@@ -79,6 +81,14 @@ def cancel(result: Any, seconds: float) -> str | None:
         return _wait(service, job, end)
     except grpc.RpcError as error:
         return f"the job server does not answer ({error.code().name}): look for job {result._job_id} in the cluster"
+
+
+def _cancel_in_dataflow(result: Any) -> str | None:
+    try:
+        result.cancel()
+    except Exception as error:  # Beam's, or one of Google's clients
+        return f"Dataflow does not cancel it ({type(error).__name__}): cancel job {result.job_id()} on its page"
+    return None
 
 
 def _described(service: Any, job_id: str) -> Any:

@@ -17,6 +17,7 @@ from ..schemas.errors import HighbeamError
 from ..schemas.job import Job
 from ..transforms.read_training import refusal
 from .beam_options import pipeline_options, runner_of
+from .dataflow_options import RUNNER
 from .interrupt import Interrupts, cancel
 from .portable import PORTABLE
 
@@ -75,18 +76,18 @@ def run_and_wait(pipeline: beam.Pipeline, withdraw: Callable[[], None] | None = 
 
     Args:
       pipeline: what to run.
-      withdraw: makes sure that nothing comes of a job which was interrupted, and may go on behind a job server.
+      withdraw: makes sure that nothing comes of a job which was interrupted, and may go on elsewhere.
 
     Returns:
       (what ended it or None, what was printed on standard error meanwhile); after a success that is printed here.
 
     Raises:
-      KeyboardInterrupt: with a text if the job ran behind a job server: what became of it.
+      KeyboardInterrupt: with a text if the job ran elsewhere: what became of it.
     """
     logger, held = logging.getLogger("apache_beam.runners"), io.StringIO()
     level = logger.level
     logger.setLevel(logging.CRITICAL)
-    remote = type(pipeline.runner).__name__ in PORTABLE
+    remote = type(pipeline.runner).__name__ in (*PORTABLE, RUNNER)
     try:
         with redirect_stderr(held):
             _wait_for_job(pipeline, withdraw) if remote else pipeline.run().wait_until_finish()
@@ -99,7 +100,7 @@ def run_and_wait(pipeline: beam.Pipeline, withdraw: Callable[[], None] | None = 
 
 
 def _wait_for_job(pipeline: beam.Pipeline, withdraw: Callable[[], None] | None) -> None:
-    """Runs a pipeline behind a job server, where it does not end with this process."""
+    """Runs a pipeline elsewhere, where it does not end with this process."""
     began, result = time.monotonic(), None
     with Interrupts() as interrupts:
         try:

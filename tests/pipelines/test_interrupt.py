@@ -10,12 +10,15 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
 
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.dataflow.dataflow_runner import DataflowPipelineResult
 from apache_beam.runners.portability import local_job_service, portable_runner
+from google.cloud import dataflow
 
 from highbeam import storage
 from highbeam.pipelines import interrupt
@@ -129,6 +132,53 @@ def test_a_job_server_that_is_gone_cancels_nothing(server: Any, tmp_path: Path) 
     said = interrupted(pipeline_on(server.endpoint, tmp_path), tmp_path, before=lambda: server._server.stop(None))
     assert said.startswith("interrupted; the job goes on, but nothing comes of it; the job server does not answer")
     assert said.endswith("in the cluster; then run the command again")
+
+
+class DataflowRunner:
+    """Hands a job in that runs until it is cancelled; what is beneath of Beam's own runner is Google's service."""
+
+    def __init__(self, takes_it: bool) -> None:
+        self.dataflow_client, self.takes_it = self, takes_it
+        self.state = dataflow.JobState.JOB_STATE_RUNNING
+        self.asked: list[tuple[str, str]] = []
+
+    def get_job(self, job_id: str) -> dataflow.Job:
+        return dataflow.Job(id=job_id, current_state=self.state)
+
+    def modify_job_state(self, job_id: str, state: str) -> bool:
+        self.asked.append((job_id, state))
+        if self.takes_it:
+            self.state = dataflow.JobState.JOB_STATE_CANCELLING
+        return self.takes_it
+
+
+class Submitted(DataflowPipelineResult):
+    """Is interrupted while it is waited for."""
+
+    def wait_until_finish(self, duration: int | None = None) -> None:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("takes_it", "said"),
+    [
+        (True, "interrupted; the job was cancelled; run the command again, staged splits are kept"),
+        (
+            False,
+            "interrupted; the job goes on, but nothing comes of it; Dataflow does not cancel it "
+            "(DataflowRuntimeException): cancel job j-1 on its page; then run the command again",
+        ),
+    ],
+)
+def test_a_dataflow_job_is_withdrawn_and_cancelled(takes_it: bool, said: str) -> None:
+    runner = DataflowRunner(takes_it)
+    pipeline = SimpleNamespace(runner=runner, run=lambda: Submitted(runner.get_job("j-1"), runner))
+    withdrawn: list[int] = []
+    with pytest.raises(KeyboardInterrupt) as found:
+        run_and_wait(cast("beam.Pipeline", pipeline), withdraw=lambda: withdrawn.append(len(runner.asked)))
+    assert str(found.value) == said
+    assert withdrawn == [0]
+    assert runner.asked == [("j-1", "JOB_STATE_CANCELLED")]
 
 
 class _Flink(BaseHTTPRequestHandler):

@@ -62,8 +62,14 @@ class Trained(tf.Module):
         return {"scores": tf.stack([x, weight], axis=1)}
 
 
+@pytest.fixture(scope="module", params=["bucket", "gcs_bucket"])
+def store(request: pytest.FixtureRequest) -> str:
+    """A bucket of each kind."""
+    return str(request.getfixturevalue(request.param))
+
+
 @pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory, gcs_bucket: str) -> highbeam.Job:
+def job(tmp_path_factory: pytest.TempPathFactory, store: str) -> highbeam.Job:
     """A night that was published: one row of it is broken."""
     folder = tmp_path_factory.mktemp("commands")
     lines = csv_lines(shuffled(N))
@@ -74,19 +80,19 @@ def job(tmp_path_factory: pytest.TempPathFactory, gcs_bucket: str) -> highbeam.J
         "groups.csv": ["g,weight", "a,7", "b,9"],
         "labels.txt": ["soon", "later"],
     }.items():
-        storage.put(f"{gcs_bucket}/{name}", "".join(f"{line}\n" for line in content).encode())
+        storage.put(f"{store}/{name}", "".join(f"{line}\n" for line in content).encode())
     (folder / "preprocessing.py").write_text(PREPROCESSING)
-    (folder / "job.yaml").write_text(JOB.replace("BUCKET", gcs_bucket))
+    (folder / "job.yaml").write_text(JOB.replace("BUCKET", store))
     trained = Trained()
     tf.saved_model.save(trained, str(folder / "trained"), signatures={"serving_default": trained.score})
     for file in (folder / "trained").rglob("*"):
         if file.is_file():
-            storage.put(f"{gcs_bucket}/{file.relative_to(folder).as_posix()}", file.read_bytes())
+            storage.put(f"{store}/{file.relative_to(folder).as_posix()}", file.read_bytes())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         job = highbeam.load_job(str(folder))
-        highbeam.analyze(job, examples=f"{gcs_bucket}/examples")
-        highbeam.package(job, f"{gcs_bucket}/trained/")
+        highbeam.analyze(job, examples=f"{store}/examples")
+        highbeam.package(job, f"{store}/trained/")
         manifest = highbeam.run(job, DAY)
     assert (manifest.status, manifest.predicted, manifest.rejected) == ("published", N, 1), manifest.message
     return job
@@ -104,13 +110,13 @@ def ask(job: highbeam.Job, capsys: pytest.CaptureFixture[str]) -> Ask:
     return asked
 
 
-def test_versions_and_examples_lie_in_the_bucket(job: highbeam.Job, gcs_bucket: str) -> None:
-    assert [storage.folders(f"{gcs_bucket}/{kind}") for kind in ("transforms", "models")] == [["1"], ["1"]]
-    assert [file.path for file in storage.find(f"{gcs_bucket}/examples/*")] == [
-        f"{gcs_bucket}/examples/part-00000000.parquet"
+def test_versions_and_examples_lie_in_the_bucket(job: highbeam.Job, store: str) -> None:
+    assert [storage.folders(f"{store}/{kind}") for kind in ("transforms", "models")] == [["1"], ["1"]]
+    assert [file.path for file in storage.find(f"{store}/examples/*")] == [
+        f"{store}/examples/part-00000000.parquet"
     ]
     with pytest.raises(highbeam.UsageError, match="holds files that are not Highbeam's"):
-        highbeam.analyze(job, examples=f"{gcs_bucket}/data")
+        highbeam.analyze(job, examples=f"{store}/data")
 
 
 def test_nothing_of_a_bucket_is_taken_for_a_folder_of_this_machine(job: highbeam.Job) -> None:
@@ -122,20 +128,20 @@ def test_nothing_of_a_bucket_is_taken_for_a_folder_of_this_machine(job: highbeam
     ]
 
 
-def test_keys_come_from_a_bucket(ask: Ask, gcs_bucket: str) -> None:
-    storage.put(f"{gcs_bucket}/keys.txt", b"3\r\n\n4\n")
-    status, said = ask("lookup", "--keys-from", f"{gcs_bucket}/keys.txt")
+def test_keys_come_from_a_bucket(ask: Ask, store: str) -> None:
+    storage.put(f"{store}/keys.txt", b"3\r\n\n4\n")
+    status, said = ask("lookup", "--keys-from", f"{store}/keys.txt")
     rows = [json.loads(line)["row"] for line in said.splitlines()]
     assert status == 0
     assert [(row["k"], row["g"], row["weight"]) for row in rows] == [(3, "a", 7), (4, "b", 9)]
     assert rows[0]["best"][0] == {"label": "later", "score": 7}
-    status, said = ask("lookup", "--keys-from", f"{gcs_bucket}/none.txt")
-    assert (status, f"no such object: '{gcs_bucket}/none.txt'" in said) == (2, True)
+    status, said = ask("lookup", "--keys-from", f"{store}/none.txt")
+    assert (status, f"no such object: '{store}/none.txt'" in said) == (2, True)
 
 
-def test_rejects_go_to_a_bucket_and_come_back_mended(job: highbeam.Job, ask: Ask, gcs_bucket: str) -> None:
-    edits = f"{gcs_bucket}/edits.jsonl"
-    assert ask("rejects", "--export", f"{gcs_bucket}/")[0] == 2
+def test_rejects_go_to_a_bucket_and_come_back_mended(job: highbeam.Job, ask: Ask, store: str) -> None:
+    edits = f"{store}/edits.jsonl"
+    assert ask("rejects", "--export", f"{store}/")[0] == 2
     assert ask("rejects", "--export", edits)[0] == 0
     reject = json.loads(storage.read(edits))
     storage.put(edits, json.dumps({**reject, "raw": f"{N},b,1"}).encode())
@@ -143,18 +149,18 @@ def test_rejects_go_to_a_bucket_and_come_back_mended(job: highbeam.Job, ask: Ask
     assert highbeam.lookup(job, [N])["weight"].to_pylist() == [9]
 
 
-def test_a_job_is_drafted_from_a_bucket_and_written_here(ask: Ask, gcs_bucket: str, capsys: Any) -> None:
+def test_a_job_is_drafted_from_a_bucket_and_written_here(ask: Ask, store: str, capsys: Any) -> None:
     avro = BytesIO()
     schema = {"type": "record", "name": "r", "fields": [{"name": "k", "type": "long"}]}
     fastavro.writer(avro, fastavro.parse_schema(schema), [{"k": 1}])
-    storage.put(f"{gcs_bucket}/rows.avro", avro.getvalue())
+    storage.put(f"{store}/rows.avro", avro.getvalue())
     for file, drafted in (
-        (f"data/{DAY}/a.csv", f"csv: {{path: '{gcs_bucket}/data/{{date}}/a.csv'}}"),
-        ("rows.avro", f"avro: {{path: '{gcs_bucket}/rows.avro'}}"),
+        (f"data/{DAY}/a.csv", f"csv: {{path: '{store}/data/{{date}}/a.csv'}}"),
+        ("rows.avro", f"avro: {{path: '{store}/rows.avro'}}"),
     ):
-        assert main(["infer", f"{gcs_bucket}/{file}"]) == 0
+        assert main(["infer", f"{store}/{file}"]) == 0
         assert drafted in capsys.readouterr().out
-    assert main(["infer", f"{gcs_bucket}/rows.avro", "--out", f"{gcs_bucket}/job.yaml"]) == 2
+    assert main(["infer", f"{store}/rows.avro", "--out", f"{store}/job.yaml"]) == 2
 
 
 @pytest.mark.parametrize(

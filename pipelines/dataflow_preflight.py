@@ -66,7 +66,7 @@ def check_services(job: Job, options: PipelineOptions) -> None:
 
     places = {f"beam: {name}": given[name] for name in ("temp_location", "staging_location") if given[name]}
     places |= dict([("state", layout(job).state), *_written(job)])
-    asks: dict[str, Ask] = {name: partial(_unwritable, place) for name, place in places.items()}
+    asks: dict[str, Ask] = {name: partial(storage.unwritable, place) for name, place in places.items()}
     if not (in_template(options) or given["dry_run"]):
         asks["beam: project and region"] = partial(refusal_of_jobs, given, PATIENCE)
         if given["sdk_container_image"]:
@@ -184,13 +184,6 @@ def _places(job: Job) -> Iterator[str]:
             yield f"{name}: {place} lies on this machine, where no worker of Dataflow can see it; write gs://…"
 
 
-def _unwritable(place: str) -> str | None:
-    try:
-        return storage.unwritable(place)
-    except storage.StorageError as error:
-        return str(error)
-
-
 def _asked(asks: Mapping[str, Ask]) -> list[str]:
     """What is wrong, by what each one asked says, all at once; whoever does not answer in time is left to itself."""
     answers: dict[str, str | None] = dict.fromkeys(
@@ -198,7 +191,12 @@ def _asked(asks: Mapping[str, Ask]) -> list[str]:
     )
 
     def ask(name: str) -> None:
-        answers[name] = asks[name]()
+        try:
+            answers[name] = asks[name]()
+        except storage.StorageError as error:
+            answers[name] = str(error)
+        except Exception as error:  # of a client library; in a thread it would be printed, and lost
+            answers[name] = f"{type(error).__name__}: {error}"
 
     threads = [threading.Thread(target=ask, args=(name,), daemon=True) for name in asks]
     for thread in threads:

@@ -147,3 +147,13 @@ def test_what_is_not_handed_in_from_here_asks_no_service(google: Google, more: d
     with pytest.raises(JobError, match="temp_location"):
         dataflow_preflight.check_services(gs_job(), options_here(google, **more))
     assert not [call for call in google.calls if call.startswith(("/v1b3", "/v2"))]
+
+
+@pytest.mark.usefixtures("no_buckets")
+def test_what_a_library_raises_is_told_and_not_printed(
+    google: Google, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("google.auth.default", lambda **_: json.loads("{"))
+    with pytest.raises(JobError, match="project and region: JSONDecodeError: Expecting property name"):
+        dataflow_preflight.check_services(gs_job(), options_here(google, no_auth=False))
+    assert capsys.readouterr().err == ""

@@ -112,9 +112,7 @@ def ask(job: highbeam.Job, capsys: pytest.CaptureFixture[str]) -> Ask:
 
 def test_versions_and_examples_lie_in_the_bucket(job: highbeam.Job, store: str) -> None:
     assert [storage.folders(f"{store}/{kind}") for kind in ("transforms", "models")] == [["1"], ["1"]]
-    assert [file.path for file in storage.find(f"{store}/examples/*")] == [
-        f"{store}/examples/part-00000000.parquet"
-    ]
+    assert [file.path for file in storage.find(f"{store}/examples/*")] == [f"{store}/examples/part-00000000.parquet"]
     with pytest.raises(highbeam.UsageError, match="holds files that are not Highbeam's"):
         highbeam.analyze(job, examples=f"{store}/data")
 

@@ -66,11 +66,14 @@ def check_services(job: Job, options: PipelineOptions) -> None:
 
     places = {f"beam: {name}": given[name] for name in ("temp_location", "staging_location") if given[name]}
     places |= dict([("state", layout(job).state), *_written(job)])
-    asks: dict[str, Ask] = {name: partial(storage.unwritable, place) for name, place in places.items()}
+    late = f"no answer in {PATIENCE:g} seconds; look at network and credentials"
+    asks: dict[str, tuple[Ask, str | None]] = {
+        name: (partial(storage.unwritable, place), f"{place}: {late}") for name, place in places.items()
+    }
     if not (in_template(options) or given["dry_run"]):
-        asks["beam: project and region"] = partial(refusal_of_jobs, given, PATIENCE)
-        if given["sdk_container_image"]:
-            asks["beam: sdk_container_image"] = partial(missing_image, given, PATIENCE)
+        asks["beam: project and region"] = partial(refusal_of_jobs, given, PATIENCE), late
+        if given["sdk_container_image"]:  # of a registry that only workers reach nothing is heard
+            asks["beam: sdk_container_image"] = partial(missing_image, given, PATIENCE), None
     if problems := _asked(asks):
         raise JobError(problems)
 
@@ -184,15 +187,17 @@ def _places(job: Job) -> Iterator[str]:
             yield f"{name}: {place} lies on this machine, where no worker of Dataflow can see it; write gs://…"
 
 
-def _asked(asks: Mapping[str, Ask]) -> list[str]:
-    """What is wrong, by what each one asked says, all at once; whoever does not answer in time is left to itself."""
-    answers: dict[str, str | None] = dict.fromkeys(
-        asks, f"no answer in {PATIENCE:g} seconds; look at network and credentials"
-    )
+def _asked(asks: Mapping[str, tuple[Ask, str | None]]) -> list[str]:
+    """What is wrong, by what each one asked says, all at once.
+
+    Args:
+      asks: name -> the question, and what is wrong if the answer is late: then it is left to itself.
+    """
+    answers = {name: late for name, (_, late) in asks.items()}
 
     def ask(name: str) -> None:
         try:
-            answers[name] = asks[name]()
+            answers[name] = asks[name][0]()
         except storage.StorageError as error:
             answers[name] = str(error)
         except Exception as error:  # of a client library; in a thread it would be printed, and lost

@@ -84,11 +84,21 @@ def cancel(result: Any, seconds: float) -> str | None:
 
 
 def _cancel_in_dataflow(result: Any) -> str | None:
-    try:
-        result.cancel()
-    except Exception as error:  # Beam's, or one of Google's clients
-        return f"Dataflow does not cancel it ({type(error).__name__}): cancel job {result.job_id()} on its page"
-    return None
+    """Asks Dataflow, not for as long as Beam would ask again and again."""
+    said: list[str] = []
+
+    def ask() -> None:
+        try:
+            result.cancel()
+        except Exception as error:  # Beam's, or one of Google's clients
+            said.append(f"does not cancel it ({type(error).__name__})")
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(SECONDS)
+    if asking.is_alive():
+        said.append("does not answer")
+    return f"Dataflow {said[0]}: cancel job {result.job_id()} on its page" if said else None
 
 
 def _described(service: Any, job_id: str) -> Any:

@@ -113,13 +113,15 @@ def _wait_for_job(pipeline: beam.Pipeline, withdraw: Callable[[], None] | None) 
 
 def _stop(result: Any, began: float, withdraw: Callable[[], None] | None) -> str:
     """Withdraws and cancels a job; gives what to tell of it."""
+    may = "may go on and publish"
     try:
         print("highbeam: interrupted; cancelling the job", file=sys.__stderr__)
         if withdraw:  # first, so that it publishes nothing while it is cancelled
             withdraw()
+            may = "may go on, but nothing comes of it"
         why = cancel(result, time.monotonic() - began) if result else "it was not handed over yet: look in the cluster"
     except (Exception, KeyboardInterrupt) as error:
-        return f"interrupted; the job may go on and publish: look in the cluster ({first_cause(said_by(error))})"
+        return f"interrupted; the job {may}: look in the cluster ({first_cause(said_by(error))})"
     if why:
         return f"interrupted; the job goes on, but nothing comes of it; {why}; then run the command again"
     return "interrupted; the job was cancelled; run the command again, staged splits are kept"

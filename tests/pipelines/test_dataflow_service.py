@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from requests import RequestException
 
 from highbeam.pipelines import dataflow_preflight
 from highbeam.pipelines.beam_options import pipeline_options
@@ -45,8 +46,12 @@ def no_buckets(monkeypatch: pytest.MonkeyPatch, google: Google) -> None:
     ("status", "message", "said"),
     [
         (200, "", None),
-        (403, "The caller does not have permission", "403 The caller does not have permission; who submits jobs needs"),
-        (404, "The location is unknown", "region europe-west4: Dataflow takes no job: 404 The location is unknown"),
+        (
+            403,
+            "The caller does not have permission",
+            "403 The caller does not have permission; who submits",
+        ),
+        (404, "The location is unknown", "region europe-west4: Dataflow shows no jobs: 404 The location is unknown"),
         (429, "Quota exceeded", None),
         (503, "The service is unavailable", None),
     ],
@@ -60,14 +65,30 @@ def test_dataflow_says_whether_it_takes_jobs(google: Google, status: int, messag
 
 def test_an_error_without_words_is_told(google: Google) -> None:
     google.answers[JOBS] = (400, {})
-    assert "takes no job: 400 Bad Request" in str(refusal_of_jobs(given(google), 5))
+    assert "shows no jobs: 400 Bad Request" in str(refusal_of_jobs(given(google), 5))
 
 
 def test_nobody_to_ask_and_nobody_to_ask_as(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, google: Google) -> None:
     options = given(google, dataflow_endpoint=f"http://127.0.0.1:{free_port()}")
     assert "cannot be reached" in str(refusal_of_jobs(options, 5))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "gone.json"))
-    assert "no credentials: File" in str(refusal_of_jobs(given(google, no_auth=False), 5))
+    assert "`gcloud auth application-default login` makes" in str(refusal_of_jobs(given(google, no_auth=False), 5))
+
+
+@pytest.mark.parametrize("said", ["HOST", "http://HOST", "http://HOST/ "])
+def test_the_endpoint_is_read_as_beam_reads_it(google: Google, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def get(url: str, **_: Any) -> Any:
+        asked.append(url.replace(google.host, "HOST"))
+        raise RequestException("stop")
+
+    monkeypatch.setattr("requests.get", get)
+    for endpoint in (said.replace("HOST", google.host), ""):
+        refusal_of_jobs(given(google, dataflow_endpoint=endpoint), 5)
+    path = JOBS.partition("?")[0]
+    scheme = "http" if "://" in said else "https"
+    assert asked == [f"{scheme}://HOST{path}", f"https://dataflow.googleapis.com{path}"]
 
 
 def test_it_asks_as_the_account_it_stands_in_for(
@@ -76,17 +97,19 @@ def test_it_asks_as_the_account_it_stands_in_for(
     """The credentials are a user's; IAM gives them those of the account, which Dataflow then sees."""
     user = {"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"}
     (tmp_path / "user.json").write_text(json.dumps(user))
+    (tmp_path / ".netrc").write_text("default login nobody password nothing\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "user.json"))
     seen: list[tuple[str, list[str]]] = []
 
-    def request(self: Any, method: str, url: str, **_: Any) -> Any:
-        seen.append((self.credentials._target_principal, self.credentials._delegates))
-        raise KeyError("stop")
+    def refresh(self: Any, _: Any) -> None:
+        seen.append((self._target_principal, self._delegates))
+        self.token = "of-the-account"
 
-    monkeypatch.setattr("google.auth.transport.requests.AuthorizedSession.request", request)
-    with pytest.raises(KeyError, match="stop"):
-        refusal_of_jobs(given(google, no_auth=False, impersonate_service_account="a@p,scorer@p"), 5)
+    monkeypatch.setattr("google.auth.impersonated_credentials.Credentials.refresh", refresh)
+    assert refusal_of_jobs(given(google, no_auth=False, impersonate_service_account="a@p,scorer@p"), 5) is None
     assert seen == [("scorer@p", ["a@p"])]
+    assert google.authorizations == ["Bearer of-the-account"]
 
 
 @pytest.mark.parametrize("token", ["", "secret"])
@@ -106,6 +129,13 @@ def test_what_a_registry_keeps_to_itself_is_no_fault(google: Google) -> None:
     assert missing_image(given(google), 5) is None
     google.answers[MANIFEST] = (401, {})
     assert missing_image(given(google), 5) is None
+    google.answers[MANIFEST] = (404, {})  # as where what one may not see is said not to be there
+    assert missing_image(given(google), 5) is None
+    google.token = "secret"
+    several: list[Any] = [{}, [], {"token": "another"}]
+    for tokens in several:
+        google.tokens = tokens
+        assert missing_image(given(google), 5) is None
     gone = f"127.0.0.1:{free_port()}/images/highbeam:0.1"
     assert missing_image(given(google, sdk_container_image=gone), 5) is None
 

@@ -137,7 +137,7 @@ def test_a_job_server_that_is_gone_cancels_nothing(server: Any, tmp_path: Path) 
 class DataflowRunner:
     """Hands a job in that runs until it is cancelled; what is beneath of Beam's own runner is Google's service."""
 
-    def __init__(self, takes_it: bool) -> None:
+    def __init__(self, takes_it: bool | None) -> None:
         self.dataflow_client, self.takes_it = self, takes_it
         self.state = dataflow.JobState.JOB_STATE_RUNNING
         self.asked: list[tuple[str, str]] = []
@@ -147,9 +147,11 @@ class DataflowRunner:
 
     def modify_job_state(self, job_id: str, state: str) -> bool:
         self.asked.append((job_id, state))
+        if self.takes_it is None:
+            time.sleep(10)
         if self.takes_it:
             self.state = dataflow.JobState.JOB_STATE_CANCELLING
-        return self.takes_it
+        return bool(self.takes_it)
 
 
 class Submitted(DataflowPipelineResult):
@@ -168,9 +170,17 @@ class Submitted(DataflowPipelineResult):
             "interrupted; the job goes on, but nothing comes of it; Dataflow does not cancel it "
             "(DataflowRuntimeException): cancel job j-1 on its page; then run the command again",
         ),
+        (
+            None,
+            "interrupted; the job goes on, but nothing comes of it; Dataflow does not answer: "
+            "cancel job j-1 on its page; then run the command again",
+        ),
     ],
 )
-def test_a_dataflow_job_is_withdrawn_and_cancelled(takes_it: bool, said: str) -> None:
+def test_a_dataflow_job_is_withdrawn_and_cancelled(
+    takes_it: bool | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interrupt, "SECONDS", 1.0)
     runner = DataflowRunner(takes_it)
     pipeline = SimpleNamespace(runner=runner, run=lambda: Submitted(runner.get_job("j-1"), runner))
     withdrawn: list[int] = []

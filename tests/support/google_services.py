@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 JOBS = "/v1b3/projects/flights-prod/locations/europe-west4/jobs?pageSize=1"
+UNKNOWN = {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}
 
 
 class Google(ThreadingHTTPServer):
@@ -19,7 +20,9 @@ class Google(ThreadingHTTPServer):
     Attributes:
       answers: path -> (status, what is said); any other path is not found.
       token: what the registry wants to see before it answers, or "".
+      tokens: what it says when it is asked for one.
       calls: the paths called, in order.
+      authorizations: what callers of Dataflow said of themselves.
     """
 
     daemon_threads = True
@@ -28,7 +31,9 @@ class Google(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Call)
         self.answers: dict[str, tuple[int, dict[str, Any]]] = {JOBS: (200, {})}
         self.token = ""
+        self.tokens: Any = {"token": "secret"}
         self.calls: list[str] = []
+        self.authorizations: list[str | None] = []
 
     @property
     def host(self) -> str:
@@ -41,17 +46,19 @@ class _Call(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.calls.append(self.path)
+        if self.path.startswith("/v1b3/"):
+            self.server.authorizations.append(self.headers.get("Authorization"))
         if self.path.startswith("/token"):
-            return self._say(200, {"token": self.server.token})
+            return self._say(200, self.server.tokens)
         if self.path.startswith("/v2/") and self.server.token not in self.headers.get("Authorization", ""):
             scope = f'Bearer realm="http://{self.server.host}/token",service="here",scope="repository:highbeam:pull"'
             return self._say(401, {}, {"WWW-Authenticate": scope})
-        return self._say(*self.server.answers.get(self.path, (404, {})))
+        return self._say(*self.server.answers.get(self.path, (404, UNKNOWN)))
 
     def do_HEAD(self) -> None:
         self.do_GET()
 
-    def _say(self, status: int, said: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+    def _say(self, status: int, said: Any, headers: dict[str, str] | None = None) -> None:
         body = json.dumps(said).encode()
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():

@@ -42,13 +42,15 @@ class ParquetFormat:
         metadata, schema = read_footer(file.path)
         check_schema(file.path, schema, contract)
         split = Split(0, file.path, name, file.size, file.mark, 0, 0, header=packed(schema))
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        # What the columns take in the file would be exact, but asking a damaged footer for it ends the process.
+        encoded = sum(group.total_byte_size for group in groups)
         first_row, rows, held = 0, 0, 0
-        for number in range(metadata.num_row_groups):
-            group = metadata.row_group(number)
+        for number, group in enumerate(groups):
             rows += group.num_rows
-            held += sum(group.column(at).total_compressed_size for at in range(group.num_columns))
-            last = number + 1 == metadata.num_row_groups
-            if rows and (last or held >= split_size):
+            held += group.total_byte_size
+            last = number + 1 == len(groups)
+            if rows and (last or held * file.size >= split_size * encoded):
                 yield replace(split, end=number + 1, first_row=first_row)
                 split = replace(split, start=number + 1)
                 first_row, rows, held = first_row + rows, 0, 0

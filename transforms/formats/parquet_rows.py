@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ... import storage
@@ -28,6 +29,8 @@ _COUNT = np.arange(BATCH_ROWS)
 _SMALL_BYTES = 64 << 20  # a file that may lie in memory, a column of a row group at a time
 _BATCHES = 25  # to read at one go; with 8 or 16 the columns, of a power of two, crowd each other out of caches
 _DECODED_BYTES = 48 << 20  # of what is read at one go; encoded, a column of one value takes next to nothing
+_INDEX = 4  # bytes of an index into a dictionary
+_LONG = 256  # bytes that a text or list is taken to have
 
 
 class ParquetRows:
@@ -56,10 +59,11 @@ class ParquetRows:
         self.paths = paths_of(schema, contract)
         wanted = list(zip(contract.columns, self.paths, strict=True))
         self._columns = sorted({".".join(path) for _, path in wanted if path})
-        self._width = sum(_width(type_at(schema, path)) for path in self.paths if path)
         self._dictionaries = sorted(
             {path[0] for name, path in wanted if path and _as_dictionary(contract, name, type_at(schema, path), path)}
         )
+        plain = [type_at(schema, path) for path in self.paths if path and path[0] not in self._dictionaries]
+        self._width = sum(_width(type) for type in plain) + _INDEX * len(self._dictionaries)
 
     def batches(self, among: Rows | None = None) -> Iterator[tuple[Rows, pa.RecordBatch]]:
         """Reads the split.
@@ -81,6 +85,7 @@ class ParquetRows:
                 for row, groups in self._runs(file.metadata, among):
                     size = _batch_rows(file.metadata, groups, self._width)
                     for rows in file.iter_batches(size, row_groups=groups, columns=self._columns, use_threads=False):
+                        _check_indices(rows)
                         yield row_numbers(row, rows.num_rows), rows
                         row += rows.num_rows
         except FAILURES as error:
@@ -153,6 +158,21 @@ def _holds_dictionary(type: pa.DataType) -> bool:
     return any(pa.types.is_dictionary(part) or _holds_dictionary(part) for part in inside)
 
 
+def _check_indices(rows: pa.RecordBatch) -> None:
+    """Makes sure that no index of a damaged page points past its dictionary: Arrow's reader does not look.
+
+    Raises:
+      ValueError: one does.
+    """
+    for column in rows.columns:
+        if pa.types.is_dictionary(column.type):
+            bounds = pc.min_max(column.indices).as_py()
+            if bounds["max"] is not None and not 0 <= bounds["min"] <= bounds["max"] < len(column.dictionary):
+                raise ValueError("an index points past its dictionary")
+        elif _holds_dictionary(column.type):
+            column.validate(full=True)
+
+
 def row_numbers(first: int, count: int) -> Rows:
     """int64[count], counting on from `first`; in Arrow's memory, which is at hand again where NumPy's is given back."""
     parts = -(-count // BATCH_ROWS)
@@ -163,11 +183,15 @@ def row_numbers(first: int, count: int) -> Rows:
 
 
 def _width(type: pa.DataType) -> int:
-    """Bytes of a value in memory; of texts and lists, of what points to them."""
+    """Bytes of a value in memory; of texts and lists, whose length nobody knows before, a guess on the safe side."""
+    if pa.types.is_fixed_size_list(type):
+        return int(type.list_size) * _width(type.value_type)
+    if pa.types.is_struct(type):
+        return sum(_width(field.type) for field in type)
     try:
         return int(type.bit_width) // 8
     except ValueError:
-        return 8
+        return _LONG
 
 
 def _batch_rows(metadata: pq.FileMetaData, groups: list[int], width: int) -> int:

@@ -296,16 +296,38 @@ def test_any_bytes_at_all(tmp_path: Path, data: st.DataObject) -> None:
     reads_or_says_why(FORMAT, path, contract(n="int8", s="string", l="list<int8>"), 200)
 
 
+def test_an_index_past_its_dictionary_is_a_damaged_file(tmp_path: Path) -> None:
+    """A flipped bit makes such indices, and Arrow hands them on: who looked them up would read anywhere."""
+    path, what = tmp_path / "in.parquet", contract(s="string")
+    pq.write_table(pa.table({"s": [str(at % 7) for at in range(50)]}), path)
+    content, read = path.read_bytes(), 0
+    for at in range(len(content) - 300):
+        for bit in (1, 2, 128):
+            path.write_bytes(content[:at] + bytes([content[at] ^ bit]) + content[at + 1 :])
+            try:
+                (split,) = cut(FORMAT, path, what, 1 << 20)
+                for batch in FORMAT.read(split, what, LIMIT):
+                    batch.rows.validate(full=True)
+                    read += len(batch)
+            except (UnreadableInput, UsageError):
+                continue
+    assert read
+
+
 @given(st.integers(0, 2**40), st.integers(0, 3 * BATCH_ROWS))
 def test_row_numbers_count_on(first: int, count: int) -> None:
     assert np.array_equal(row_numbers(first, count), np.arange(first, first + count))
 
 
 def test_a_file_of_next_to_nothing_is_not_all_decoded_at_once(tmp_path: Path) -> None:
-    rows, names = 40 * BATCH_ROWS, [f"c{number}" for number in range(40)]
-    pq.write_table(pa.table({name: pa.repeat(1.0, rows) for name in names}), tmp_path / "in.parquet")
-    what = Contract(dict.fromkeys(names, Column(type="float64")), ())
+    rows, names = 40 * BATCH_ROWS, [f"c{number}" for number in range(30)]
+    columns: dict[str, Any] = {name: pa.repeat(1.0, rows) for name in names}
+    columns["b"] = pa.repeat(bytes(100), rows)
+    columns["v"] = pa.FixedSizeListArray.from_arrays(pa.repeat(1.0, 8 * rows), 8)
+    pq.write_table(pa.table(columns), tmp_path / "in.parquet", row_group_size=rows)
+    types = {**dict.fromkeys(names, "float64"), "b": "binary", "v": "list<float64>"}
+    what = Contract({name: Column(type=type) for name, type in types.items()}, ())
     (split,) = cut(FORMAT, tmp_path / "in.parquet", what, 1 << 20)
     sizes = [part.nbytes for _, part in ParquetRows(split, what).batches()]
-    assert sum(sizes) >= rows * 40 * 8
+    assert sum(sizes) >= rows * (30 * 8 + 100 + 64)
     assert max(sizes) <= 48 << 20

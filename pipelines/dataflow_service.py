@@ -137,10 +137,11 @@ def _login(host: str, given: Mapping[str, Any]) -> tuple[str, str] | None:
 def _access_token(given: Mapping[str, Any]) -> str:
     """A token of whom Beam submits the job as: the environment's credentials, or whom they are to stand in for."""
     scopes = given["gcp_oauth_scopes"]
-    credentials, _ = google.auth.default(scopes=scopes)
+    credentials: Any = google.auth.default(scopes=scopes)[0]
     if given["impersonate_service_account"]:
         *delegates, target = given["impersonate_service_account"].split(",")
-        credentials = impersonated_credentials.Credentials(credentials, target, scopes, delegates)
+        stand_in: Any = impersonated_credentials.Credentials  # which has no types
+        credentials = stand_in(credentials, target, scopes, delegates)
     credentials.refresh(Request())
     return str(credentials.token)
 

@@ -14,6 +14,8 @@ from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.auth.transport.requests import Request
 from requests.auth import AuthBase
 
+from ..transforms.formats.parquet_rows import first_line
+
 _GOOGLES = re.compile(r"([a-z0-9-]+\.)?(gcr\.io|pkg\.dev)")
 _DOCKER_HUB = "registry-1.docker.io"
 _UNKNOWN = ("MANIFEST_UNKNOWN", "NAME_UNKNOWN")
@@ -155,4 +157,5 @@ def _said(answer: requests.Response) -> str:
 
 
 def _line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    """What an error says, to stand inside of a sentence."""
+    return first_line(error).rstrip(".")

@@ -213,7 +213,7 @@ def with_split(rows: pa.Table, number: int) -> pa.Table:
     """Rows of one split with its number; those that name it already as they are."""
     if SPLIT in rows.column_names:
         return rows
-    return rows.append_column(SPLIT, pa.repeat(pa.scalar(number, pa.int32()), rows.num_rows))
+    return rows.append_column(SPLIT, pa.array(np.full(rows.num_rows, number, np.int32)))
 
 
 def plain(rows: pa.Table) -> pa.Table:

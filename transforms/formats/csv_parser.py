@@ -81,7 +81,7 @@ class CsvParser:
         Returns:
           The contract's columns, or None when something is wrong with a record or a value.
         """
-        if self._has_integers and (b"0x" in records.data or b"0X" in records.data):
+        if self._has_integers and _may_be_hexadecimal(records.data):
             return None  # pyarrow reads hexadecimal, and 0xFF as an int8 is -1 to it
         return self._columns(self._parsed(records, rows, self._typed_options), len(rows), self._as_text, verdict)
 
@@ -127,6 +127,12 @@ def _needs_text(contract: Contract, name: str) -> bool:
 
 def _text_type(contract: Contract, name: str, uses: int) -> pa.DataType:
     return _TEXTS if uses == 1 and pa.types.is_dictionary(contract.arrow_type(name)) else pa.binary()
+
+
+def _may_be_hexadecimal(data: bytes) -> bool:
+    """Whether 0x or 0X is anywhere in it; asking `b"0x" in data` takes eight times as long, as zeros are many."""
+    codes = np.frombuffer(data, np.uint8)
+    return any(x in data and (codes[np.flatnonzero(codes[1:] == x)] == ord("0")).any() for x in b"xX")
 
 
 def _laid_out(records: Records, rows: Rows) -> bytes:

@@ -192,8 +192,10 @@ def test_gzip_reads_as_plain_does(tmp_path: Path) -> None:
     assert rejected(zipped).drop_columns("file") == rejected(plain).drop_columns("file")
 
 
-def test_hexadecimal_is_no_integer(tmp_path: Path) -> None:
-    (split,) = write(tmp_path, b"0x1F,x\n7,0xFF\n", "a,b")
+@pytest.mark.parametrize("text", ["0x1F", "0X1F"])
+@pytest.mark.parametrize("others", ["0xFF", "0XFF", "x0", "X"])
+def test_hexadecimal_is_no_integer(tmp_path: Path, text: str, others: str) -> None:
+    (split,) = write(tmp_path, f"{text},x\n7,{others}\n".encode(), "a,b")
     batches = read([split], contract({"a": "int8", "b": "string"}))
-    assert rows(batches).drop_columns(["_offset"]).to_pylist() == [{"a": 7, "b": "0xFF"}]
-    assert rejected(batches)["message"].to_pylist() == ["column a: '0x1F' is not an int8"]
+    assert rows(batches).drop_columns(["_offset"]).to_pylist() == [{"a": 7, "b": others}]
+    assert rejected(batches)["message"].to_pylist() == [f"column a: '{text}' is not an int8"]

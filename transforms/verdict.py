@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -20,8 +22,13 @@ class Verdict:
     """
 
     def __init__(self, rows: int) -> None:
-        self.guilty: Mask = np.zeros(rows, bool)
+        self._rows = rows
         self._parts: list[tuple[Rows, str, pa.Array]] = []
+
+    @cached_property
+    def guilty(self) -> Mask:
+        """Which rows were blamed; bool[rows]."""
+        return np.zeros(self._rows, bool)
 
     def blame(self, rows: Rows, reason: str, messages: str | pa.Array) -> None:
         """Finds rows guilty, unless they already are.
@@ -56,7 +63,7 @@ class Verdict:
     @property
     def innocent(self) -> Rows:
         """Positions of the rows nobody blamed, ascending."""
-        return np.flatnonzero(~self.guilty) if self._parts else np.arange(len(self.guilty))
+        return np.flatnonzero(~self.guilty) if self._parts else np.arange(self._rows)
 
     def findings(self) -> tuple[Rows, pa.Array, pa.Array]:
         """Positions of the guilty rows, ascending; their reasons and messages as string arrays."""

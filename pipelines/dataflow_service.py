@@ -14,7 +14,7 @@ from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.auth.transport.requests import Request
 from requests.auth import AuthBase
 
-from ..transforms.formats.parquet_rows import first_line
+from ..schemas.errors import first_line
 
 _GOOGLES = re.compile(r"([a-z0-9-]+\.)?(gcr\.io|pkg\.dev)")
 _DOCKER_HUB = "registry-1.docker.io"

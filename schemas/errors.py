@@ -140,3 +140,8 @@ class Unconserved(HighbeamError):
     """The law of a Batch is broken: a row was lost or made up."""
 
     reason = "unconserved"
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, in a line; of one without words, its name."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -12,7 +12,7 @@ from typing import Any
 from ..models.runtime import tf
 from ..models.user_code import load_function
 from ..schemas.contract import Contract
-from ..schemas.errors import UsageError
+from ..schemas.errors import UsageError, first_line
 from .graph_digest import graph_digest
 from .tft_rows import tensor_specs
 from .tft_runtime import DatasetKey, analysis_graph_builder, tft
@@ -69,7 +69,7 @@ def trace(function: PreprocessingFn, contract: Contract) -> Trace:
         probe = [DatasetKey("probe")]
         entries = analysis_graph_builder.get_analysis_cache_entry_keys(watched, specs, probe, False)
     except Exception as error:
-        raise watched.problem or UsageError(f"{function.reference} cannot be analyzed: {_first_line(error)}") from error
+        raise watched.problem or UsageError(f"{function.reference} cannot be analyzed: {first_line(error)}") from error
     return Trace(tuple(sorted(entries)), _digest(function, watched.graph))
 
 
@@ -107,7 +107,7 @@ class _Watched:
         where = self._function.reference + (f" at line {lines[-1]}" if lines else "")
         if isinstance(error, KeyError) and error.args and error.args[0] not in self._offered:
             return UsageError(f"{where}: no input {error.args[0]!r}; {self._instead(error.args[0])}")
-        return UsageError(f"{where}: {type(error).__name__}: {_first_line(error)}")
+        return UsageError(f"{where}: {type(error).__name__}: {first_line(error)}")
 
     def _instead(self, name: Any) -> str:
         column = self._contract.columns.get(name) if isinstance(name, str) else None
@@ -128,7 +128,3 @@ def _no_features(outputs: Any) -> str:
         if value.dtype not in (tf.int64, tf.float32, tf.string):
             return f"{name!r} as {value.dtype.name} (a feature is int64, float32 or string: cast it)"
     return ""
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 from ... import storage
 from ...schemas.batch import Batch
 from ...schemas.contract import Contract
-from ...schemas.errors import UsageError
+from ...schemas.errors import UsageError, first_line
 from ...schemas.sources import Parquet
 from ...schemas.split import Split
 from ..verdict import Rows
 from .columns import column_batch, in_order, in_parts
-from .parquet_rows import FAILURES, ParquetRows, first_line, raw_rows
+from .parquet_rows import FAILURES, ParquetRows, raw_rows
 from .rows_again import rows_again
 from .schema import check_schema, column_problems, packed, values_at
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ... import storage
 from ...schemas.contract import Contract
-from ...schemas.errors import Unconserved, UnreadableInput
+from ...schemas.errors import Unconserved, UnreadableInput, first_line
 from ...schemas.split import Split
 from ..blocks import check_unchanged
 from ..framing import BATCH_BYTES
@@ -140,11 +140,6 @@ def raw_rows(offsets: Rows, split: Split, max_record_bytes: int) -> tuple[pa.Arr
     if len(found) != len(offsets):
         raise Unconserved(f"{split.file}: {len(offsets)} rows were rejected, and {len(found)} of them are found again")
     return pa.array([row[:max_record_bytes] for row in found], pa.binary()), np.array([len(row) for row in found])
-
-
-def first_line(error: BaseException) -> str:
-    """What an error of a library says, in a line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _as_dictionary(contract: Contract, name: str, type: pa.DataType, path: FieldPath) -> bool:

@@ -170,7 +170,7 @@ def test_columns_may_want_one_field_each_in_its_way(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        (b'{a:1}', "not valid JSON: Expecting property name enclosed in double quotes at character 2"),
+        (b"{a:1}", "not valid JSON: Expecting property name enclosed in double quotes at character 2"),
         (b'{"a":1}x', "not valid JSON: something follows the first value, at character 8"),
         (b'{"a":NaN}', "not valid JSON: NaN is no number of JSON; write null, or a text"),
         (b'{"b":"\\ud83d"}', "not valid JSON: \\ud83d is half a character, without its other half"),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
 from typing import Any
 
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.runner import PipelineRunner, create_runner
 
 from ..schemas.errors import UsageError
@@ -45,17 +45,27 @@ def pipeline_options(options: Mapping[str, Any], flags: Sequence[str] = ()) -> P
             read = PipelineOptions(spelled).get_all_options()
     except SystemExit:
         raise UsageError(f"beam: {said.getvalue().strip().rpartition('error: ')[2]}") from None
-    if read["runner"] == dataflow_options.RUNNER:
+    runner = _named_as_beam_names_it(read["runner"] or LOCAL)
+    if runner == dataflow_options.RUNNER:
         spelled += dataflow_options.default_flags(read)
-    if read["runner"] in PORTABLE:
+    if runner in PORTABLE:
         spelled += FLAGS
-    return Views(spelled, **{name: value for name, value in _defaults(read).items() if name not in given})
+    ours = {name: value for name, value in _defaults(runner).items() if name not in given}
+    return Views(spelled, runner=runner, **ours)
 
 
-def _defaults(read: Mapping[str, Any]) -> dict[str, Any]:
+def _named_as_beam_names_it(runner: str) -> str:
+    """The class's name; Beam takes it in small letters, without `Runner`, and with its module, too."""
+    names = {name.lower(): name for name in StandardOptions.KNOWN_RUNNER_NAMES}
+    module, _, last = runner.lower().rpartition(".")
+    if module and not module.startswith("apache_beam."):
+        return runner  # another one's
+    return names.get(last) or names.get(f"{last}runner") or runner
+
+
+def _defaults(runner: str) -> dict[str, Any]:
     """What Highbeam sets where nobody does."""
-    runner = read["runner"] or LOCAL
-    defaults: dict[str, Any] = {"runner": runner}
+    defaults: dict[str, Any] = {}
     if runner == LOCAL:
         defaults |= {"direct_running_mode": "multi_threading", "direct_num_workers": os.cpu_count() or 1}
     if runner in PORTABLE:

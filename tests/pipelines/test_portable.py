@@ -129,3 +129,25 @@ def test_a_launch_lists_no_installed_packages() -> None:
     options = pipeline_options({"runner": "FlinkRunner", "job_endpoint": "h:1"}, ["--experiments=mine"])
     assert options.get_all_options()["experiments"] == ["mine", "disable_logging_submission_environment"]
     assert not pipeline_options({}).get_all_options()["experiments"]
+
+
+@pytest.mark.parametrize(
+    ("spelled", "runner"),
+    [
+        *((text, "DataflowRunner") for text in ("DataflowRunner", "dataflowrunner", "Dataflow")),
+        ("apache_beam.runners.dataflow.dataflow_runner.DataflowRunner", "DataflowRunner"),
+        ("flink", "FlinkRunner"),
+        ("sparkRunner", "SparkRunner"),
+        ("apache_beam.runners.portability.portable_runner.PortableRunner", "PortableRunner"),
+        ("prism", "PrismRunner"),
+        ("fnapirunner", "FnApiRunner"),
+        ("a_company.runners.FlinkRunner", "a_company.runners.FlinkRunner"),
+        ("Flnk", "Flnk"),
+    ],
+)
+def test_a_runner_is_known_by_every_name_that_beam_takes(spelled: str, runner: str) -> None:
+    expected = pipeline_options({"runner": runner}).get_all_options()
+    for options in (pipeline_options({"runner": spelled}), pipeline_options({}, [f"--runner={spelled}"])):
+        assert options.get_all_options()["runner"] == runner
+        assert options.get_all_options() == expected
+    assert runner != "DataflowRunner" or "no_use_multiple_sdk_containers" in expected["experiments"]

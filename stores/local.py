@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +18,10 @@ from pyarrow import fs
 
 from .base import FileInfo, Sink, name_of
 
+ABANDONED_SECONDS = 3600.0
+"""A passing file that was not written to for so long has no writer any more: who writes does so all the time."""
 _LOCAL = fs.LocalFileSystem()
+_PASSING = re.compile(r"\.[0-9a-f]{32}\.tmp")
 
 
 class LocalStore:
@@ -73,8 +78,9 @@ class LocalStore:
 
     @contextmanager
     def writer(self, folder: str) -> Iterator[Sink]:
-        """Writes into the folder under a passing name, then renames."""
+        """Writes into the folder under a passing name, then renames; removes what killed writers left there."""
         temporary = _temporary_name(folder)
+        _remove_abandoned(temporary.parent)
         try:
             with temporary.open("xb") as raw:
                 yield LocalSink(self, folder, temporary, raw)
@@ -128,6 +134,17 @@ def _temporary_name(folder: str) -> Path:
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     return place / f".{uuid.uuid4().hex}.tmp"
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Removes passing files of writers that were killed; another remover may be faster, or they may not be ours."""
+    before = time.time() - ABANDONED_SECONDS
+    with suppress(OSError):
+        left = [name for name in os.listdir(folder) if _PASSING.fullmatch(name)]
+        for name in left:
+            with suppress(OSError):
+                if os.path.getmtime(folder / name) < before:
+                    os.unlink(folder / name)
 
 
 def _described(info: fs.FileInfo) -> FileInfo | None:

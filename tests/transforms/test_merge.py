@@ -21,6 +21,7 @@ from highbeam.transforms.publish import publish
 from highbeam.transforms.ranges import order_columns, plan_ranges
 from highbeam.transforms.reconcile import reconcile
 from highbeam.transforms.tables import delta
+from highbeam.transforms.tables.delta_table import DeltaTable
 
 from tests.support.plans import plan_of, stage_rows
 
@@ -151,6 +152,45 @@ def test_a_lost_split_or_row_is_seen(tmp_path: Path) -> None:
     problem = reconcile(plan, paths).problem
     assert problem is not None
     assert problem.reason == "unconserved"
+
+
+def test_rows_are_counted_in_the_files_themselves(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, 1)
+    stage_rows(plan, [part([1, 2, 3])])
+    paths = merged(plan)
+    file = tmp_path / "table" / read_report(paths[0])[0].file
+    pq.write_table(pq.read_table(file, partitioning=None).slice(1), file)
+    manifest = Manifest.from_json(storage.read(publish(plan.path, paths)))
+    assert (manifest.status, manifest.reason, manifest.files) == ("refused", "unconserved", ())
+    assert "holds 2 rows, not the 3 merged into it" in manifest.message
+    assert delta.current(plan.layout.table, plan.date) is None
+
+
+def warehouse_is_down(*_: object) -> None:
+    raise OSError("the rejects could not be loaded")
+
+
+@pytest.mark.parametrize("in_the_way", ["of the rejects table", "of a warehouse"])
+def test_nothing_is_published_whose_rejects_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_the_way: str
+) -> None:
+    first = plan_of(tmp_path, 1)
+    stage_rows(first, [part(list(range(200)))])
+    publish(first.path, merged(first))
+    before = delta.current(first.layout.table, first.date)
+    second = dataclasses.replace(first, attempt=2, launch="20131202T000000Z-0005", score_id="1" * 16)
+    storage.put(second.path, second.to_json())
+    stage_rows(second, [part(list(range(199)))], [some_rejects(second, 0, 1)])
+    paths = merged(second)
+    if in_the_way == "of a warehouse":
+        monkeypatch.setattr(DeltaTable, "reject", warehouse_is_down)
+    else:
+        Path(second.layout.rejects).parent.mkdir(parents=True, exist_ok=True)
+        Path(second.layout.rejects).write_bytes(b"in the way")
+    with pytest.raises(OSError, match="rejects"):
+        publish(second.path, paths)
+    assert delta.current(first.layout.table, first.date) == before
+    assert not storage.exists(second.manifest)
 
 
 def test_publish_commits_writes_rejects_and_a_manifest(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from highbeam.transforms.publish import publish
 from highbeam.transforms.ranges import order_columns, plan_ranges
 from highbeam.transforms.reconcile import reconcile
 from highbeam.transforms.tables import delta
-from highbeam.transforms.tables.delta_table import DeltaTable
+from highbeam.transforms.tables.delta_table import DeltaPredictions
 
 from tests.support.plans import plan_of, stage_rows
 
@@ -183,7 +183,7 @@ def test_nothing_is_published_whose_rejects_cannot_be_written(
     stage_rows(second, [part(list(range(199)))], [some_rejects(second, 0, 1)])
     paths = merged(second)
     if in_the_way == "of a warehouse":
-        monkeypatch.setattr(DeltaTable, "reject", warehouse_is_down)
+        monkeypatch.setattr(DeltaPredictions, "reject", warehouse_is_down)
     else:
         Path(second.layout.rejects).parent.mkdir(parents=True, exist_ok=True)
         Path(second.layout.rejects).write_bytes(b"in the way")

@@ -93,6 +93,7 @@ SPECS: list[dict[str, Any]] = [
     {"type": "timestamp"},
     NEW_YORK,
     {**NEW_YORK, "ambiguous": "reject"},
+    {**NEW_YORK, "ambiguous": "latest"},
     {**NEW_YORK, "format": "%Y-%m-%d %H:%M:%S"},
     {"type": "date"},
     {"type": "date", "format": "%d.%m.%Y"},
@@ -128,6 +129,16 @@ def test_one_by_one_agrees_with_all_at_once(spec: dict[str, Any], texts: list[by
             assert (sound, times.values[0]) == (True, at_once), text
         elif sound:  # only what Arrow does not read at once for its form
             assert "format" in spec or (spec["type"] == "timestamp" and "timezone" in spec), text
+
+
+@pytest.mark.parametrize(("ambiguous", "hour"), [("earliest", 5), ("latest", 6), ("reject", None)])
+def test_a_time_that_happens_twice_beside_one_that_never_does(ambiguous: str, hour: int | None) -> None:
+    texts: list[bytes | None] = [b"2013-11-03T01:30", b"2013-03-10T02:30"]  # the second is looked at for itself
+    values, guilty = outcome(texts, {**NEW_YORK, "ambiguous": ambiguous})
+    assert values[0] == (hour and utc(2013, 11, 3, hour, 30))
+    assert {row: reason for row, (reason, _) in guilty.items()} == (
+        {1: "no_such_time"} if hour else {0: "ambiguous_time", 1: "no_such_time"}
+    )
 
 
 def test_every_month_is_known_by_its_first_three_letters() -> None:

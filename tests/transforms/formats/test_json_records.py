@@ -129,6 +129,11 @@ def test_values_of_every_type(tmp_path: Path, type: Any, value: bytes, expected:
     assert repr(found) == repr(expected if isinstance(expected, str) and expected in REASONS else (expected,))
 
 
+def test_no_record_may_begin_where_another_is_open(tmp_path: Path) -> None:
+    body = b'{"b":{"x":1}\n,"a":1}\n{"a":1}{"a":2}\n'  # three lines, three objects, and no line is one
+    assert fates(read(tmp_path, body)) == ["bad_json"] * 3
+
+
 GEO = contract({
     "c": {"type": "string", "from": "geo.country", "nullable": True},
     "z": {"type": "int32", "from": "geo.at.zip", "nullable": True},

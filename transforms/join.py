@@ -11,14 +11,13 @@ import pyarrow as pa
 
 from ..schemas.batch import OFFSET, Batch
 from ..schemas.contract import Contract
-from ..schemas.errors import Refused
 from ..schemas.join import Side
 from ..schemas.plan import load_plan
 from . import coder as _  # noqa: F401 - registers the coders
 from .join_cache import load
 from .join_lookup import NOWHERE, Loaded
 from .messages import sentence, shown
-from .read import record_refusal
+from .read import refusals_noted
 from .validate import validate
 from .verdict import Verdict
 
@@ -48,11 +47,8 @@ class _Join(beam.DoFn):
         self._plan = load_plan(self._plan_path)
 
     def process(self, batch: Batch) -> list[Batch]:
-        try:
+        with refusals_noted(self._plan):
             return [join(batch, self._plan.sides, self._plan.job.contract)]
-        except Refused as error:
-            record_refusal(self._plan, error)
-            raise
 
 
 def join(batch: Batch, sides: Sequence[Side], contract: Contract) -> Batch:

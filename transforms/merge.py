@@ -23,6 +23,7 @@ from .formats.choose import format_of
 from .published import ORIGIN, PARTITION, published_schema
 from .ranges import Ranges, order_columns, plan_ranges, take_range
 from .raw import fill_raw, without_raw
+from .read import refusals_noted
 from .replayed import duplicates_as_rejects, recovers_nothing
 from .staged import SPLIT, is_staged
 
@@ -211,7 +212,8 @@ def _store_ranges(_once: bytes, plan_path: str, _merged: Iterable[str]) -> Itera
 def _merge_range(number: int, plan_path: str) -> str:
     plan = load_plan(plan_path)
     ranges = Ranges.from_json(storage.read(plan.layout.ranges(plan.score_id, plan.run_id)))
-    return merge(plan, ranges, number)
+    with refusals_noted(plan):  # duplicates' bytes are read in their files
+        return merge(plan, ranges, number)
 
 
 def _cells(plan: Plan) -> Cells:

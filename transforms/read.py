@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import apache_beam as beam
@@ -52,11 +53,8 @@ class _Read(beam.DoFn):
             self._plan.job.apart and is_staged(self._plan.prepared(split.number))
         ):
             return
-        try:
+        with refusals_noted(self._plan):
             yield from read_split(split, self._plan)
-        except Refused as error:
-            record_refusal(self._plan, error)
-            raise
 
 
 def read_split(split: Split, plan: Plan) -> Iterator[Batch]:
@@ -89,7 +87,12 @@ def _cut(batch: Batch, limit: int) -> Batch:
     return replace(batch, last=True, read=limit, rows=rows, rejected=rejected)
 
 
-def record_refusal(plan: Plan, error: Refused) -> None:
-    """Writes why the run is refused, before the runner turns the exception into one of its own."""
-    manifest = manifest_of(plan, "refused", reason=error.reason, message=str(error))
-    storage.create(plan.manifest, manifest.to_json())
+@contextmanager
+def refusals_noted(plan: Plan) -> Iterator[None]:
+    """Writes why a run is refused, before the runner turns the exception into one of its own."""
+    try:
+        yield
+    except Refused as error:
+        manifest = manifest_of(plan, "refused", reason=error.reason, message=str(error))
+        storage.create(plan.manifest, manifest.to_json())
+        raise

@@ -17,6 +17,7 @@ from .formats.base import Format
 from .formats.choose import format_of
 from .origin import Origin, with_origin
 from .raw import fill_raw, without_raw
+from .read import refusals_noted
 from .replay_records import fill_again, records_of
 from .staged import encode_staged
 
@@ -59,7 +60,9 @@ class _Stage(beam.DoFn):
         if batch.last:
             del self._open[batch.split.id]
             place = self._plan.prepared if self._features else self._plan.staged
-            storage.put(place(batch.split.number), self._encode(batches))
+            with refusals_noted(self._plan):  # rejects are read a second time, and whole
+                staged = self._encode(batches)
+            storage.put(place(batch.split.number), staged)
             yield batch.split.id
 
     def finish_bundle(self) -> None:

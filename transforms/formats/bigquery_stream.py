@@ -24,7 +24,7 @@ from google.auth.exceptions import GoogleAuthError
 from ...schemas.errors import InputChanged, Unconserved, UnreadableInput, UsageError
 from ...schemas.split import Split
 from ..verdict import Rows
-from .json_rows import json_rows
+from .json_rows import json_rows, taken
 from .schema import unpacked
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def raw_rows(offsets: Rows, split: Split, at_once: int, max_record_bytes: int) -
     found: list[bytes] = []
     for numbers, rows in stream_rows(split, int(offsets[0]), at_once):
         at = np.flatnonzero(np.isin(numbers, offsets, assume_unique=True))
-        found += json_rows(rows.take(pa.array(at)))
+        found += json_rows(taken(rows, pa.array(at)))
         if len(found) == len(offsets):
             break
     if len(found) != len(offsets):

@@ -19,7 +19,7 @@ from ..framing import BATCH_BYTES
 from ..verdict import Rows
 from .base import BATCH_ROWS
 from .castable import is_bytes, is_text
-from .json_rows import json_rows
+from .json_rows import json_rows, taken
 from .schema import FieldPath, paths_of, type_at, unpacked
 
 FAILURES = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError)
@@ -136,7 +136,7 @@ def raw_rows(offsets: Rows, split: Split, max_record_bytes: int) -> tuple[pa.Arr
     found: list[bytes] = []
     for numbers, rows in ParquetRows(split, None).batches(offsets):
         at = np.flatnonzero(np.isin(numbers, offsets, assume_unique=True))
-        found += json_rows(rows.take(pa.array(at)))
+        found += json_rows(taken(rows, pa.array(at)))
     if len(found) != len(offsets):
         raise Unconserved(f"{split.file}: {len(offsets)} rows were rejected, and {len(found)} of them are found again")
     return pa.array([row[:max_record_bytes] for row in found], pa.binary()), np.array([len(row) for row in found])

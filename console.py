@@ -95,7 +95,7 @@ def lookup(options: argparse.Namespace, _: Sequence[str]) -> int:
 def rejects(options: argparse.Namespace, _: Sequence[str]) -> int:
     """`highbeam rejects`."""
     job, count = _job(options), 0
-    from .pipelines.rejects import export_rejects, reject_lines, reject_text
+    from .pipelines.rejects import export_rejects, none_rejected, reject_lines, reject_text
 
     if options.export:
         count = export_rejects(job, options.export, options.date, options.run)
@@ -107,7 +107,7 @@ def rejects(options: argparse.Namespace, _: Sequence[str]) -> int:
         print(json.dumps(reject, ensure_ascii=False) if options.json else reject_text(reject, job.source.counts_rows))
         count += 1
     if not count and not options.json:
-        print("no rows were turned away")
+        print(none_rejected(job, options.date, options.run))
     return 0
 
 

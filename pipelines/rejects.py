@@ -55,6 +55,12 @@ def _run(job: Job, date: str | None, run_id: str | None) -> tuple[str, str]:
     return run.date, run.run_id
 
 
+def none_rejected(job: Job, date: str | None = None, run_id: str | None = None) -> str:
+    """What is said of a run without rejects; arguments as for `rejects`."""
+    night, run = _run(job, date, run_id)
+    return f"no rows were turned away: {night}, run {run}"
+
+
 def _why_none(job: Job, wanted: str | None) -> str:
     ran = unheard(job, wanted)
     if ran is None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from highbeam import storage
-from highbeam.pipelines.rejects import reject_lines
+from highbeam.pipelines.rejects import none_rejected, reject_lines
 from highbeam.schemas.errors import Unpublished
 from highbeam.schemas.job import Job
 from highbeam.schemas.layout import SUBMITTED, layout
@@ -40,6 +40,12 @@ def test_nothing_ran(job: Job) -> None:
     assert said(job) == "doubling: nothing ran yet; see highbeam runs"
     note(job, "failed", 1, ".json")
     assert said(job, "2013-12-02") == "doubling: nothing ran for 2013-12-02; see highbeam runs"
+
+
+def test_a_run_without_rejects_is_named(job: Job) -> None:
+    first, second = note(job, "published", 1, ".json"), note(job, "published", 2, ".json")
+    assert none_rejected(job) == f"no rows were turned away: 2013-12-01, run {second}"
+    assert none_rejected(job, DAY, first) == f"no rows were turned away: 2013-12-01, run {first}"
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,8 @@ def _could_be_key(type: str, values: pa.ChunkedArray) -> bool:
         values = pa.chunked_array([chunk.storage for chunk in values.chunks])
     if _T.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
+    if _T.is_string_view(values.type):
+        values = values.cast(pa.string())
     return bool(pc.count_distinct(values).as_py() == len(values))
 
 

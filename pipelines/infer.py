@@ -117,6 +117,9 @@ def _columns(samples: Sequence[Sample]) -> tuple[list[Drafted], list[str]]:
     text = samples[0].format != "parquet"
     for source in dict.fromkeys(name for one in samples for name in one.table.column_names):
         holding = [one for one in samples if source in one.table.column_names]
+        if any(one.table.column_names.count(source) > 1 for one in holding):
+            left_out.append(f"{source!r}, which the file has twice")
+            continue
         values = _joined([one.table[source] for one in holding])
         wrong = [one.wrong[source] for one in holding if source in one.wrong]
         several = (sum(count for count, _ in wrong), wrong[0][1]) if wrong else None
@@ -141,6 +144,8 @@ def _joined(parts: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
 
 
 def _kind(type: pa.DataType) -> str:
+    if pa.types.is_map(type):
+        return "a map"
     return "lists of objects, or of several types" if "struct" in str(type) else f"of the type {type}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import io
 import itertools
 import os
 import re
@@ -20,8 +19,9 @@ from ..transforms.decompress import decompressed
 from ..transforms.formats.json_head import WIDE
 from ..transforms.formats.kinds import LOOK_BYTES, compression_by, kind_of, misnamed, not_compressed
 from ..transforms.formats.text import compression_of
+from .sample_avro import read_avro
 from .sample_csv import read_csv
-from .sample_text import Read, read_json, read_log, table_of
+from .sample_text import Read, read_json, read_log
 from .sample_tfrecord import is_tfrecord, read_examples
 
 HEAD_BYTES = 4 << 20
@@ -159,13 +159,8 @@ def _parquet(path: str) -> Sample:
 
 
 def _avro(path: str) -> Sample:
-    import fastavro
-
-    with io.BufferedReader(storage.open_input(path)) as source:
-        reader = fastavro.reader(source)
-        records = list(itertools.islice(reader, HEAD_ROWS + 1))
-    table, wrong = table_of([record for record in records[:HEAD_ROWS] if isinstance(record, dict)])
-    return Sample("avro", {}, _rows(path, table), len(records) <= HEAD_ROWS, wrong)
+    table, wrong, whole = read_avro(path, HEAD_ROWS)
+    return Sample("avro", {}, _rows(path, table), whole, wrong)
 
 
 _TYPED: Mapping[str | None, Callable[[str], Sample]] = {"Parquet": _parquet, "Avro": _avro}

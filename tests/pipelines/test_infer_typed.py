@@ -83,6 +83,41 @@ def test_avro(tmp_path: Path) -> None:
     assert rejects(job_of(draft, tmp_path), path) == []
 
 
+def test_maps_of_avro_are_left_out(tmp_path: Path) -> None:
+    texts = {"type": "map", "values": "string"}
+    inner = {"type": "record", "name": "inner", "fields": [{"name": "y", "type": "int"}, {"name": "n", "type": texts}]}
+    fields = [
+        {"name": "id", "type": "long"},
+        {"name": "m", "type": texts},
+        {"name": "o", "type": ["null", texts, "int"]},
+        {"name": "in", "type": ["null", inner]},
+        {"name": "l", "type": {"type": "array", "items": texts}},
+    ]
+    path = tmp_path / "a.avro"
+    with path.open("wb") as file:
+        said = {"m": {"z": "a"}, "o": {"z": "a"}, "l": [{"z": "a"}]}
+        records = [{"id": i, **said, "in": {"y": 1, "n": {"z": "a"}} if i else None} for i in range(20)]
+        fastavro.writer(file, {"type": "record", "name": "r", "fields": fields}, records)
+    draft = infer([str(path)], str(tmp_path))
+    assert columns(draft) == {"id": "int64", "in_y": {"type": "int64", "from": "in.y", "nullable": True}}
+    lists, *maps = draft.left_out
+    assert lists == "'l', lists of objects, or of several types"
+    assert maps == ["'m', a map", "'o', a map", "'in.n', a map"]
+    assert rejects(job_of(draft, tmp_path), path) == []
+
+
+def test_parquet_of_other_writers(tmp_path: Path) -> None:
+    twice = pa.StructArray.from_arrays([pa.array([1, 2]), pa.array([3, 4]), pa.array([5, 6])], names=["a", "a", "b"])
+    table = pa.table({"view": pa.array(["x", "y"], pa.string_view()), "st": twice})
+    path = tmp_path / "a.parquet"
+    pq.write_table(table, path)
+    draft = infer([str(path)], str(tmp_path))
+    assert columns(draft) == {"view": "string", "st_b": {"type": "int64", "from": "st.b"}}
+    assert draft.columns[0].key
+    assert draft.left_out == ["'st.a', which the file has twice"]
+    assert rejects(job_of(draft, tmp_path), path) == []
+
+
 @pytest.mark.parametrize("ending", ["tfrecord", "tfrecord.gz"])
 def test_tfrecord(tmp_path: Path, ending: str) -> None:
     from highbeam.models.runtime import tf

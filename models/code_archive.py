@@ -113,7 +113,8 @@ def _forgotten(job: Job, cause: BaseException | None) -> str:
         return ""
     top = cause.name.partition(".")[0]
     beside = _found(job, str(job.postprocess).rpartition(":")[0])[0].parent
-    for folder in (beside, Path(job.folder).resolve()):
+    inside = (_found(job, place)[0] for place in job.code)
+    for folder in (beside, Path(job.folder).resolve(), *inside):
         for place in (folder / f"{top}.py", folder / top):
             if place.exists():
                 return f"; workers get it if you write code: [{os.path.relpath(place, job.folder)}]"

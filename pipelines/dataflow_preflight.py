@@ -25,6 +25,7 @@ PATIENCE = 5.0
 _PROJECT = re.compile(r"([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _REGION = re.compile(r"[a-z]+-[a-z]+\d+")
 _BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?")
+_MACHINE = re.compile(r"(.*/)?[a-z][a-z0-9]*(-[a-z0-9]+)+")
 _IMAGE = re.compile(r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)+(:[\w.-]{1,128})?(@sha256:[0-9a-f]{64})?")
 _LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}(=[a-z0-9_-]{0,63})?")
 _ACCELERATOR = re.compile(r"type:(?P<type>[a-z0-9-]+)((;count:\d+)|(;topology:\d+(x\d+)+))(?P<more>;.*)?")
@@ -117,6 +118,11 @@ def _workers(given: dict[str, Any]) -> Iterator[str]:
     few, most = given["num_workers"], given["max_num_workers"]
     if few and most and few > most:
         yield f"beam: num_workers {few} is above max_num_workers {most}"
+    for name in ("num_workers", "max_num_workers", "disk_size_gb", "number_of_worker_harness_threads"):
+        if given[name] is not None and given[name] < 0:
+            yield f"beam: {name} is {given[name]}; write a number from 1, or leave it out"
+    if given["machine_type"] and not _MACHINE.fullmatch(given["machine_type"]):
+        yield f"beam: machine_type: {given['machine_type']!r} is none; write one such as n2-standard-8"
     if given["subnetwork"] and not re.search(r"(^|/)regions/[a-z0-9-]+/subnetworks/[a-z0-9-]+$", given["subnetwork"]):
         yield f"beam: subnetwork: write regions/REGION/subnetworks/NAME, found {given['subnetwork']}"
     elif given["subnetwork"] and given["region"] and f"regions/{given['region']}/" not in given["subnetwork"]:

@@ -132,6 +132,14 @@ def test_what_is_missing_is_named(tmp_path: Path, code: str) -> None:
         load_postprocess(make_job(folder, JOB + text, model=False))
 
 
+def test_a_module_inside_of_a_folder_is_proposed(tmp_path: Path) -> None:
+    write_code(tmp_path)
+    (tmp_path / "steps" / "post.py").write_text("from bias import BIAS\ndef calibrate(rows): return rows\n")
+    job = make_job(tmp_path, JOB + CODE, model=False)
+    with pytest.raises(UsageError, match=r"No module named 'bias'.*write code: \[shared/bias\.py\]"):
+        load_postprocess(job)
+
+
 def test_preprocessing_imports_it_too(tmp_path: Path) -> None:
     write_code(tmp_path)
     (tmp_path / "pre.py").write_text("from near import FACTOR\ndef fn(inputs): return FACTOR\n")

@@ -24,6 +24,8 @@ from .schema import FieldPath, paths_of, type_at, unpacked
 
 FAILURES = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError)
 """What pyarrow raises for a file that is no Parquet, or damaged."""
+_NO_LIST = "Expected all lists to be of size"
+_FIXED_LISTS = "Arrow cannot read a null among lists of a fixed size: write that column as lists of any length"
 _BUFFER_BYTES = 1 << 20
 _COUNT = np.arange(BATCH_ROWS)
 _SMALL_BYTES = 64 << 20  # a file that may lie in memory, a column of a row group at a time
@@ -91,9 +93,9 @@ class ParquetRows:
         except FAILURES as error:
             check_unchanged(self._split)
             last = f"after row {row - 1:,}" if row else "from its first row on"
+            remedy = _FIXED_LISTS if _NO_LIST in str(error) else "put the whole file in place and run again"
             raise UnreadableInput(
-                f"{self._split.file}: cannot be read {last} (rows count from 0): {first_line(error)}; put the whole "
-                "file in place and run again"
+                f"{self._split.file}: cannot be read {last} (rows count from 0): {first_line(error)}; {remedy}"
             ) from error
         check_unchanged(self._split)  # not while it was read, either
 

@@ -282,6 +282,14 @@ def test_a_damaged_page_names_the_last_good_row(tmp_path: Path) -> None:
         list(FORMAT.read(splits[5], wanted, LIMIT))
 
 
+def test_fixed_lists_with_a_null_among_them(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"v": pa.array([[1, 2], None], pa.list_(pa.int8(), 2))}), path)
+    (split,) = cut(FORMAT, path, contract(v="list<int8>"), LIMIT)
+    with pytest.raises(UnreadableInput, match="write that column as lists of any length"):
+        list(FORMAT.read(split, contract(v="list<int8>"), LIMIT))
+
+
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_bytes_at_all(tmp_path: Path, data: st.DataObject) -> None:

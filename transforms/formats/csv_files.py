@@ -19,7 +19,7 @@ from .csv_header import Header, read_header
 from .csv_options import column_problems, option_problems
 from .csv_parser import CsvParser
 from .lines import LineReader, batches
-from .near_names import is_it
+from .near_names import is_it, other_delimiter
 from .text import compression_of, cut_text, unreadable
 
 
@@ -81,7 +81,8 @@ def check_columns(path: str, header: Header, contract: Contract) -> None:
     wanted = {name: column.source or name for name, column in contract.columns.items() if not column.optional}
     lacking = [_lacking(name, source, header.names) for name, source in wanted.items() if source not in header.names]
     if lacking:
-        raise UsageError(f"{path}: the header lacks {', '.join(lacking)}; it has {', '.join(header.names)}")
+        known = f"{', '.join(header.names)}{other_delimiter(header.names)}"
+        raise UsageError(f"{path}: the header lacks {', '.join(lacking)}; it has {known}")
 
 
 def _lacking(name: str, source: str, names: Sequence[str]) -> str:

@@ -233,6 +233,6 @@ def to_yaml(predictions: Mapping[str, Prediction]) -> str:
     lines = ["predictions:"]
     for name, prediction in predictions.items():
         said = prediction.model_dump(exclude_defaults=True)
-        flow = yaml.safe_dump(said, default_flow_style=True, sort_keys=False, width=1000).strip()
-        lines.append(f"  {yaml.safe_dump(name).splitlines()[0]}: {flow}")
+        flow = yaml.safe_dump(said, default_flow_style=True, sort_keys=False, width=10**9, allow_unicode=True).strip()
+        lines.append(f"  {yaml.safe_dump(name, allow_unicode=True).splitlines()[0]}: {flow}")
     return "\n".join(lines) + "\n"

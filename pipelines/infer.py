@@ -89,6 +89,9 @@ def infer(files: Sequence[str], folder: str = "") -> Draft:
     """
     if not files:
         raise UsageError("name at least one file")
+    for path in files:
+        if path.lower().endswith((".yaml", ".yml")):  # most likely the job itself; as a CSV file it would be a draft
+            raise UsageError(f"{path}: is YAML by its name; a job is drafted from data, so name a file of rows")
     samples = {path: sample(path) for path in files}
     first = next(iter(samples.values()))
     for path, other in samples.items():

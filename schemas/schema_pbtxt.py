@@ -77,7 +77,7 @@ def _parsed(path: str) -> Any:
     from tensorflow_metadata.proto.v0 import schema_pb2
 
     try:
-        text = storage.read(path).decode("utf-8")
+        text = storage.read(path).decode("utf-8-sig")
     except (storage.StorageError, OSError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot be read: {error}") from None
     try:

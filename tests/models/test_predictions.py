@@ -136,7 +136,9 @@ def test_labels_one_a_line(tmp_path: Path) -> None:
 
 def test_yaml_to_paste() -> None:
     inferred = infer({"y": spec(tf.float32, None), "emb": spec(tf.float32, None, 4), "123": spec(tf.int64, None)})
+    inferred["Größe"] = Prediction(tensor="Größe", type="float32")
     text = to_yaml(inferred)
+    assert "\n  Größe: {tensor: Größe, type: float32}\n" in text
     assert "\n  y: {tensor: y, type: float32}\n" in text
     pasted = yaml.safe_load(text)["predictions"]
     assert {name: Prediction(**said) for name, said in pasted.items()} == inferred

@@ -79,6 +79,8 @@ WRONG = [
     ("a.csv", gzip.compress(b"a,b\n1,2\n", mtime=0), "a.csv: is gzip, and its name does not say so"),
     ("a.csv.gz", gzip.compress(b"a,b\n1,2\n", mtime=0)[:-9], "a.csv.gz: cannot be read"),
     ("a.csv.gz", b"a,b\n1,2\n", "a.csv.gz: its name says gzip, but it is none"),
+    ("job.yaml", b"name: j\nkey: k, l\n", "job.yaml: is YAML by its name; a job is drafted from data"),
+    ("job.YML", b"name: j\nkey: k, l\n", "job.YML: is YAML by its name"),
 ]
 
 

@@ -75,6 +75,12 @@ def test_a_feature_becomes_a_column(tmp_path: Path, said: str, column: dict[str,
     assert columns == {"x": wanted}
 
 
+def test_a_byte_order_mark_is_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "schema.pbtxt"
+    path.write_text('feature { name: "x" type: INT }', "utf-8-sig")
+    assert [*read_schema(str(path))[0]] == ["x"]
+
+
 def test_a_job_takes_it_and_the_manifest_holds_what_it_said(tmp_path: Path) -> None:
     job = job_of(tmp_path, f'feature {{ name: "x" type: FLOAT {PRESENT} float_domain {{ min: 0 }} }}')
     assert job.columns["x"].min == 0

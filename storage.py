@@ -6,6 +6,7 @@ An object is written whole or not at all, so a reader never meets half of one. A
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import AbstractContextManager
 
@@ -76,6 +77,24 @@ def read(path: str) -> bytes:
     """All bytes of an object."""
     with open_input(path) as file:
         return bytes(file.read())
+
+
+def read_text(path: str) -> str:
+    """The text of an object that a person wrote, without the byte order mark that some editors put before it.
+
+    Raises:
+      StorageError: a sentence that begins with the path.
+    """
+    try:
+        return read(path).decode("utf-8-sig")
+    except FileNotFoundError:
+        said = "no such file"
+    except UnicodeDecodeError as error:
+        said = f"is not UTF-8, at byte {error.start:,}"
+    except OSError as error:
+        told = os.strerror(error.errno) if error.errno else str(error)
+        said = "is a folder; name a file" if os.path.isdir(path) else f"cannot be read: {told}"
+    raise StorageError(f"{path}: {said}")
 
 
 def put(path: str, data: bytes | pa.Buffer) -> None:

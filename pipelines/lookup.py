@@ -75,10 +75,10 @@ def _lines(path: str) -> list[str]:
     if path == "-":
         return [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
     try:
-        with io.TextIOWrapper(io.BytesIO(storage.read(path)), "utf-8") as file:
-            return [line.rstrip("\r\n") for line in file if line.strip()]
-    except (OSError, storage.StorageError, UnicodeDecodeError) as error:
-        raise UsageError(f"--keys-from {path}: cannot be read: {error}") from None
+        text = storage.read_text(path)
+    except storage.StorageError as error:
+        raise UsageError(f"--keys-from {error}") from None
+    return [line.rstrip("\n") for line in io.StringIO(text, newline=None) if line.strip()]
 
 
 def _parse(job: Job, texts: Sequence[str]) -> list[Any]:

@@ -12,7 +12,7 @@ from .. import storage
 from ..models.handler import one_core_a_call
 from ..models.scoring import Scoring
 from ..schemas.dates import resolve_date
-from ..schemas.errors import Unpublished
+from ..schemas.errors import Unpublished, UsageError
 from ..schemas.job import Job
 from ..schemas.manifest import Manifest
 from ..schemas.plan import Plan
@@ -60,6 +60,8 @@ def replay(
     night = resolve_date(date)
     parent = parent_of(job, night)
     if parent is None:
+        if export is not None and not storage.exists(export):
+            raise UsageError(f"{export}: no such file")
         return _nothing_rejected(job, night)
     edits = read_export(export) if export is not None else None
     one_core_a_call()  # looking at the model runs TensorFlow already

@@ -195,9 +195,9 @@ def read_export(path: str) -> Edits:
     """
     edits: Edits = {}
     try:
-        lines = storage.read(path).decode("utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from error
+        lines = storage.read_text(path).split("\n")
+    except storage.StorageError as error:
+        raise UsageError(str(error)) from None
     for number, line in enumerate(lines, 1):
         if line.strip():
             name, raw = _edit(f"{path}:{number}", line)

@@ -89,7 +89,7 @@ def test_lookup_takes_keys_from_a_file(folder: Path, capsys: pytest.CaptureFixtu
         (["3", "--date", "2013-12-31"], "the newest published night is 2013-12-01"),
         (["3", "--date", "1.12.2013"], "write YYYY-MM-DD, today or yesterday"),
         (["3", "--date", DAY, "--all-dates"], "exclude each other"),
-        (["--keys-from", "/nowhere"], "cannot be read"),
+        (["--keys-from", "/nowhere"], "--keys-from /nowhere: no such file\n"),
     ]:
         assert main(["lookup", job, *wrong]) == 2
         assert message in capsys.readouterr().err

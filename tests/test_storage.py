@@ -124,6 +124,23 @@ def test_an_object_is_read_from_anywhere_in_it(root: str) -> None:
             assert file.read(length) == data[at : at + length]
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("none", "no such file"), ("wide", "is not UTF-8, at byte 2"), ("folder", "is a folder; name a file")],
+)
+def test_why_a_text_is_none(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "wide").write_bytes(b"ab\xff")
+    with pytest.raises(StorageError) as told:
+        storage.read_text(f"{tmp_path}/{name}")
+    assert str(told.value) == f"{tmp_path}/{name}: {said}"
+
+
+def test_a_text_without_its_byte_order_mark(root: str) -> None:
+    storage.put(f"{root}/x", "\ufeffé\r\n".encode())
+    assert storage.read_text(f"{root}/x") == "é\r\n"
+
+
 def test_put_replaces_and_leaves_nothing_beside(root: str) -> None:
     path = f"{root}/new/folder/x"
     storage.put(path, b"one")

@@ -192,6 +192,10 @@ def test_nights_that_cannot_be_replayed(tmp_path: Path) -> None:
         highbeam.replay(job, DAY)
     assert highbeam.run(job, DAY).status == "published"
     assert "nothing to replay" in highbeam.replay(job, DAY).message
+    (tmp_path / "edits").write_text("")  # what an export of no rejects is
+    assert "nothing to replay" in highbeam.replay(job, DAY, export=str(tmp_path / "edits")).message
+    with pytest.raises(highbeam.UsageError, match=r"/none: no such file$"):
+        highbeam.replay(job, DAY, export=str(tmp_path / "none"))
 
 
 UNFIT = {

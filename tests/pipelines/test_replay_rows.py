@@ -79,7 +79,7 @@ def test_an_export_that_names_no_reject(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(highbeam.UsageError, match=message):
             highbeam.replay(job, DAY, export=str(file))
-    with pytest.raises(highbeam.UsageError, match="cannot be read"):
+    with pytest.raises(highbeam.UsageError, match=r"/none: no such file$"):
         highbeam.replay(job, DAY, export=str(tmp_path / "none"))
     assert [ran.manifest.attempt for ran in highbeam.runs(job)] == [1]
 

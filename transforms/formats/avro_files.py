@@ -20,9 +20,9 @@ from .arrays import WRONG, array_of, canonical
 from .avro_blocks import CODECS, Header, read_header, walk
 from .avro_rows import Row, avro_rows, decoded, unreadable
 from .avro_types import arrow_schema, as_it_is, branch_of, stored_value
-from .castable import is_bytes, is_list
+from .castable import is_bytes, is_extension, is_list
 from .columns import column_batch, in_order
-from .json_rows import encoded, plain_value, shown_value
+from .json_rows import encoded, plain_value, shown_value, shown_values
 from .object_columns import object_columns
 from .rows_again import rows_again
 from .schema import check_schema, column_problems, packed, unpacked
@@ -77,7 +77,7 @@ class AvroFormat:
         found: list[bytes] = []
         for first, rows, _ in decoded(split, offsets):
             low, high = np.searchsorted(offsets, [first, first + len(rows)])
-            found += [encoded(_json_row(rows[at], schema)) for at in (offsets[low:high] - first).tolist()]
+            found += _json_rows([rows[at] for at in (offsets[low:high] - first).tolist()], schema)
         if len(found) != len(offsets):
             raise Unconserved(f"{split.file}: {len(offsets)} rows were rejected, {len(found)} of them are found again")
         lengths = np.array([len(row) for row in found], np.int64)
@@ -113,8 +113,29 @@ def _batches(split: Split, contract: Contract) -> Iterator[Batch]:
         yield column_batch(split, contract, np.arange(first, first + len(rows)), columns, records)
 
 
-def _json_row(row: Row, schema: pa.Schema) -> dict[str, Any]:
-    return {field.name: _json(row[field.name], field.type) for field in schema}
+def _json_rows(rows: list[Row], schema: pa.Schema) -> list[bytes]:
+    columns = [_json_values([row[field.name] for row in rows], field.type) for field in schema]
+    return [encoded(dict(zip(schema.names, row, strict=True))) for row in zip(*columns, strict=True)]
+
+
+def _json_values(values: list[Any], type: pa.DataType) -> list[Any]:
+    """Values of one column as JSON has them; at one go where all are as the type says."""
+    if pa.types.is_integer(type) or pa.types.is_boolean(type):
+        return values
+    if _is_plain(type):
+        return [plain_value(value) for value in values]
+    if is_extension(type) or pa.types.is_nested(type):
+        return [_json(value, type) for value in values]
+    try:
+        return shown_values(array_of([v if v is None else stored_value(v, type) for v in values], canonical(type)))
+    except WRONG:
+        return [_json(value, type) for value in values]
+
+
+def _is_plain(type: pa.DataType) -> bool:
+    """Whether the decoder's objects are what JSON writes, but for bytes and infinities."""
+    number = pa.types.is_integer(type) or pa.types.is_floating(type) or pa.types.is_boolean(type)
+    return number or is_bytes(type) or pa.types.is_null(type)
 
 
 def _json(value: Any, type: pa.DataType) -> Any:
@@ -130,7 +151,7 @@ def _json(value: Any, type: pa.DataType) -> Any:
         return {name: _json(item, type.item_type) for name, item in value.items()}
     if is_list(type):
         return [_json(item, type.value_type) for item in value]
-    if isinstance(value, str) or is_bytes(type) or pa.types.is_null(type):
+    if isinstance(value, str) or _is_plain(type):
         return plain_value(value)
     try:
         return shown_value(array_of([stored_value(value, type)], canonical(type))[0])

@@ -25,7 +25,7 @@ from .progress import Progress
 from .replay_input import Edits, Laid, laid_down, read_export
 from .replay_parent import Parent, check_fits, parent_of, same_model
 from .run import launch
-from .standing import published_manifest
+from .standing import published_manifest, told_if_published
 
 
 def replay(
@@ -68,7 +68,8 @@ def replay(
     started = time.time()
     settled = dataclasses.replace(look(job, None, beam_flags)[1], sides=plan_sides(job, [night]))
     plan, scoring = _plan(settled, parent, edits, other_model, started)
-    return launch(plan, scoring, pipeline_options(job.beam, beam_flags), False, progress)
+    with told_if_published(plan):
+        return launch(plan, scoring, pipeline_options(job.beam, beam_flags), False, progress)
 
 
 def _nothing_rejected(job: Job, date: str) -> Manifest:

@@ -32,7 +32,7 @@ from .planning import make_plan
 from .portable import check_detachable
 from .predict import build
 from .progress import Progress, watching
-from .standing import holds, published_manifest, write_manifest
+from .standing import holds, published_manifest, told_if_published, write_manifest
 
 # Beam warns so because its model manager needs a package that nothing here does.
 logging.getLogger().addFilter(lambda record: "Resource module is not available" not in str(record.msg))
@@ -82,7 +82,8 @@ def run(
             return _as_dry_run(launch(apart, scoring, options, False, progress), job)
     if plan.published and not force and holds(plan):
         return _already_published(plan)
-    return launch(plan, scoring, options, detach, progress)
+    with told_if_published(plan):
+        return launch(plan, scoring, options, detach, progress)
 
 
 def _already_published(plan: Plan) -> Manifest:

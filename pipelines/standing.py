@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from .. import storage
 from ..schemas.errors import Refused
@@ -66,3 +68,14 @@ def write_manifest(plan: Plan) -> Manifest:
     manifest = manifest_of(held, "published", rejected_by=by, files=now.files, **counts)
     storage.create(held.manifest, manifest.to_json())
     return manifest
+
+
+@contextmanager
+def told_if_published(plan: Plan) -> Iterator[None]:
+    """Around a launch: who interrupts it when the night is published already is told so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if storage.exists(plan.manifest) and Manifest.from_json(storage.read(plan.manifest)).status == "published":
+            raise KeyboardInterrupt(f"interrupted; {plan.date} is published nevertheless, run {plan.run_id}") from None
+        raise

@@ -20,14 +20,18 @@ from apache_beam.runners.dataflow.dataflow_runner import DataflowPipelineResult
 from apache_beam.runners.portability import local_job_service, portable_runner
 from google.cloud import dataflow
 
+import highbeam
 from highbeam import storage
-from highbeam.pipelines import interrupt
+from highbeam.pipelines import interrupt, run
 from highbeam.pipelines.interrupt import Interrupts
 from highbeam.pipelines.launch import run_and_wait
+from highbeam.pipelines.standing import told_if_published
 from highbeam.schemas.errors import HighbeamError
+from highbeam.schemas.manifest import manifest_of
 from highbeam.schemas.plan import load_plan
 from highbeam.transforms.publish import publish
 
+from tests.support.jobs import DAY, csv_lines, make_job, write_night
 from tests.support.plans import plan_of
 from tests.support.processes import free_port
 
@@ -250,3 +254,32 @@ def test_a_launch_whose_plan_is_withdrawn_publishes_nothing(tmp_path: Path) -> N
     with pytest.raises(HighbeamError, match="is gone: the run was interrupted"):
         publish(plan.path, [])
     assert not storage.exists(plan.manifest)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [("published", f"interrupted; 2013-12-01 is published nevertheless, run 2013-12-01-0001-{'0' * 16}"),
+     ("refused", ""), (None, "")],
+)  # fmt: skip
+def test_who_interrupts_a_published_night_is_told_so(tmp_path: Path, status: Any, said: str) -> None:
+    plan = plan_of(tmp_path, 1)
+    if status:
+        storage.put(plan.manifest, manifest_of(plan, status).to_json())
+    with pytest.raises(KeyboardInterrupt) as stopped, told_if_published(plan):
+        raise KeyboardInterrupt
+    assert str(stopped.value) == said
+
+
+def test_a_run_tells_so_and_a_dry_run_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_night(tmp_path, csv_lines(range(10)))
+    job = make_job(tmp_path)
+    monkeypatch.setattr(run, "_finish", _interrupted)
+    with pytest.raises(KeyboardInterrupt, match=f"{DAY} is published nevertheless, run {DAY}-0001-"):
+        highbeam.run(job, DAY)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        highbeam.run(job, DAY, force=True, dry_run=True)
+    assert not str(stopped.value)
+
+
+def _interrupted(*_: Any) -> None:
+    raise KeyboardInterrupt

@@ -7,7 +7,6 @@ import gzip
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
@@ -25,7 +24,7 @@ from tests.support.reading import LIMIT, cut, read_whole, reads_or_says_why
 
 FORMAT = TfRecordFormat(TfRecord(path=("in.tfrecord",)))
 UTC = dt.timezone.utc
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=ZoneInfo("UTC"))
+EPOCH = pa.scalar(0, pa.timestamp("us", "UTC")).as_py()  # its zone is of Arrow's kind, for `repr`
 FIXTURE = [HealthCheck.function_scoped_fixture]
 
 

@@ -35,7 +35,7 @@ def read_avro(path: str, limit: int) -> tuple[pa.Table, dict[str, tuple[int, Any
     with io.BufferedReader(storage.open_input(path)) as source:
         reader = fastavro.reader(source)
         schema = arrow_schema(reader.writer_schema)
-        records = list(itertools.islice(reader, limit + 1))
+        records: list[Any] = list(itertools.islice(reader, limit + 1))
     table, wrong = table_of([_without_maps(record, schema) for record in records[:limit]])
     for name in dict.fromkeys(_maps("", schema)):
         table = table.append_column(name, pa.nulls(table.num_rows, MAP))

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from highbeam import storage
-from highbeam.stores import local
 from highbeam.stores.local import ABANDONED_SECONDS
 
 OLD = time.time() - ABANDONED_SECONDS - 60
@@ -52,5 +51,5 @@ def test_several_may_remove_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         path.unlink() if path.name == names[0] else None  # the other remover's
         return found
 
-    monkeypatch.setattr(local.os.path, "getmtime", faster)
+    monkeypatch.setattr(os.path, "getmtime", faster)
     assert left(tmp_path) == {f".{9:032x}.tmp"}

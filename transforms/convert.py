@@ -10,6 +10,7 @@ from ..schemas.contract import Column
 from .convert_numbers import convert_decimals, convert_floats, convert_integers
 from .convert_times import Times, convert_times
 from .messages import sentence, shown
+from .text_columns import without
 from .verdict import Mask, Rows, Verdict, as_mask, at_indices
 
 TRUE, FALSE = ("1", "True", "TRUE", "true"), ("0", "False", "FALSE", "false")
@@ -119,7 +120,7 @@ def _as_strings(text: pa.Array) -> pa.Array:
 def _sound(text: pa.Array) -> pa.Array:
     """The text, null where it is ill-formed; no value of a rejected row stays behind in a dictionary."""
     if not pa.types.is_dictionary(text.type):
-        return pc.if_else(pa.array(ill_formed(text)), pa.scalar(None, text.type), text)
+        return without(text, ill_formed(text))
     kept = ~ill_formed(text.dictionary)
     index = pa.array(np.cumsum(kept) - 1, mask=~kept).cast(pa.int32())
     return pa.DictionaryArray.from_arrays(index.take(text.indices), text.dictionary.filter(pa.array(kept)))

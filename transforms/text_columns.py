@@ -49,9 +49,12 @@ def mismatches(texts: pa.Array, among: Mask, pattern: str) -> Mask:
 
 
 def without(texts: pa.Array, guilty: Mask) -> pa.Array:
-    """The same texts on the same buffers, null where they are guilty."""
+    """The same texts, or bytes, on the same buffers, null where they are guilty.
+
+    `pc.if_else` with a null gives other texts up to Arrow 23 when the first does not begin at the buffer's beginning.
+    """
     if not guilty.any():
         return texts
     valid = np.packbits(~guilty & as_mask(texts.is_valid()), bitorder="little")
     starts = pa.py_buffer(np.ascontiguousarray(bounds(texts)))
-    return pa.StringArray.from_buffers(len(texts), starts, texts.buffers()[2], pa.py_buffer(valid))
+    return pa.Array.from_buffers(texts.type, len(texts), [pa.py_buffer(valid), starts, texts.buffers()[2]])

@@ -81,6 +81,18 @@ def test_strings_are_utf8_or_rejected(texts: list[str | bytes], key: bool) -> No
             assert guilty[row][0] == "not_utf8"
 
 
+@pytest.mark.parametrize(("spec", "bad"), [("string", b"\xff"), ("int8", b"x"), ("decimal(5, 2)", b"1e9")])
+def test_a_part_of_a_longer_column_is_converted_like_the_whole(spec: str, bad: bytes) -> None:
+    what = contract({"x": spec}, ("x",))
+    text = pa.array([b"10", b"2", bad, b"30", None, b"44"], pa.binary())
+    whole, part = (
+        convert(one, "x", what.columns["x"], what.arrow_type("x"), Verdict(len(one))) for one in (text, text.slice(2))
+    )
+    part.validate(full=True)
+    assert part.null_count == 2
+    assert part.equals(whole.slice(2))
+
+
 def test_no_rejected_text_stays_behind_in_a_dictionary() -> None:
     what = contract({"x": "string"})
     text = pa.array([b"\xff", b"UA", b"UA", None, b"\xfe"], pa.binary()).dictionary_encode()

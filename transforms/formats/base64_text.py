@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..messages import sentence, shown
-from ..text_columns import bounds, content
+from ..text_columns import bounds, content, without
 from ..verdict import Verdict, as_mask
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -34,7 +34,7 @@ def decode_base64(texts: pa.Array, name: str, verdict: Verdict) -> pa.Array:
         rows = np.flatnonzero(bad)
         found = sentence(f"column {name}: ", shown(texts.take(pa.array(rows))), " is not base64, as a binary has to be")
         verdict.blame(rows, "bad_value", found)
-        texts = pc.if_else(pa.array(bad), pa.scalar(None, pa.string()), texts)
+        texts = without(texts, bad)
     return _decoded(texts)
 
 

@@ -149,6 +149,17 @@ def test_a_record_that_was_too_long(tmp_path: Path) -> None:
     assert highbeam.replay(longer, DAY).predicted == 11
 
 
+def test_records_that_were_too_long_are_no_harm_to_others_of_another_file(tmp_path: Path) -> None:
+    long = "b,2.500000000000000000"
+    write_night(tmp_path, [*csv_lines(range(10)), f"10,{long}"])
+    write_night(tmp_path, [*csv_lines(range(20, 30)), "30,q,1", f"31,{long}"], name="b.csv")
+    job = make_job(tmp_path, overrides=[GENEROUS, "source.max_record_bytes=16"])
+    assert highbeam.run(job, DAY).rejected == 3
+    longer = make_job(tmp_path, MENDED, False, [GENEROUS, "source.max_record_bytes=64"])
+    manifest = highbeam.replay(longer, DAY)
+    assert (manifest.predicted, manifest.rejected) == (23, 0)
+
+
 def test_without_a_key_rows_keep_the_order_of_their_files(tmp_path: Path) -> None:
     night(tmp_path, dirty_lines(600, 100))
     text = JOB.replace("key: k\n", "").replace("[g]", "[g, k]")

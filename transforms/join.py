@@ -70,7 +70,7 @@ def join(batch: Batch, sides: Sequence[Side], contract: Contract) -> Batch:
         return batch
     found: dict[str, pa.Array] = {}
     verdict = Verdict(len(batch))
-    for side in map(load, sides):
+    for side in (load(side, len(sides)) for side in sides):
         places = side.places(batch.rows)
         if side.side.join.missing == "reject":
             _blame_missing(side, places, batch.rows, verdict)

@@ -19,21 +19,26 @@ from .join_lookup import Loaded, sorted_by_hash
 from .join_read import read_side
 
 _MOST_HELD = 8
+"""How many tables a process holds, unless its job has more."""
 _KEPT_SECONDS = 7 * 24 * 3600
 """How long a file is kept that nobody uses: the next night may have the same table."""
 _LOADED: dict[str, Loaded] = {}
 _LOCK = threading.Lock()
 
 
-def load(side: Side) -> Loaded:
+def load(side: Side, of: int = 1) -> Loaded:
     """A side table ready to be searched; the same object for all threads of a process.
+
+    Args:
+      side: which.
+      of: how many the job has: at least as many are held, since each batch needs all of them.
 
     Raises:
       Refused: as `read_side` and `sorted_by_hash`.
     """
     with _LOCK:
         if side.digest not in _LOADED:
-            while len(_LOADED) >= _MOST_HELD:
+            while len(_LOADED) >= max(_MOST_HELD, of):
                 _LOADED.pop(next(iter(_LOADED)))
             _LOADED[side.digest] = _loaded(side)
         return _LOADED[side.digest]

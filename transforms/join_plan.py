@@ -15,7 +15,7 @@ from ..schemas.sources import Source
 from ..schemas.split import Split
 from .formats.schema import check_schema, column_problems
 from .plan_splits import plan_splits
-from .tables.log import arrow_schema, open_table
+from .tables.log import OF_OTHERS, arrow_schema, open_table
 
 MOST_BYTES = 1 << 30
 """Of a side table, its files and what becomes of them in memory: more is the warehouse's work."""
@@ -72,7 +72,7 @@ def _delta(side: Side, folder: str) -> Split:
     path = resolve(folder, side.join.delta.path)
     if problems := list(column_problems(side.contract)):
         raise UsageError("\n".join(problems))
-    table = open_table(path)
+    table = open_table(path, OF_OTHERS)
     if table is None:
         raise UsageError(f"{path}: no Delta table there; correct the path")
     check_schema(path, arrow_schema(table), side.contract)

@@ -17,7 +17,7 @@ from .formats.choose import format_of
 from .formats.columns import column_batch
 from .formats.schema import paths_of, values_at
 from .join_plan import MOST_BYTES, MOST_ROWS, too_large
-from .tables.log import open_table
+from .tables.log import OF_OTHERS, open_table
 
 
 def read_side(side: Side) -> pa.Table:
@@ -71,7 +71,7 @@ def _of_delta(side: Side) -> Iterator[Batch]:
     split = side.splits[0]
     identity, _, version = split.mark.rpartition("@")
     try:
-        table = open_table(split.path)
+        table = open_table(split.path, OF_OTHERS)
         if table is None or str(table.metadata().id) != identity:
             raise InputChanged(f"{split.file}: no longer the Delta table that was planned; run again")
         table.load_as_version(int(version))

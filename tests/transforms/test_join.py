@@ -155,6 +155,23 @@ def test_a_table_is_read_once_a_machine(tmp_path: Path, cache: Path, monkeypatch
     assert [path.suffix for path in sorted(cache.iterdir())] == [".arrow", ".lock"]
 
 
+def test_all_tables_of_a_job_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planes(tmp_path)
+    one = "{csv: {path: planes.csv}, by: tailnum, columns: {seats%d: {type: int32, from: seats}}}"
+    job = job_of(tmp_path, *(f"  planes{n}: {one % n}" for n in range(9)))
+    sides, loads, loaded = plan_sides(job, []), list[str](), join_cache._loaded
+
+    def counted(side: Side) -> Loaded:
+        loads.append(side.name)
+        return loaded(side)
+
+    monkeypatch.setattr(join_cache, "_loaded", counted)
+    for _ in range(3):
+        found = join(rows_of(job, tailnum=["N2"]), sides, job.contract)
+    assert [found.rows[f"seats{n}"].to_pylist() for n in range(9)] == [[180]] * 9
+    assert loads == [side.name for side in sides]
+
+
 def test_copies_that_nobody_used_for_long_are_dropped(tmp_path: Path, cache: Path) -> None:
     path = planes(tmp_path)
     old = plan_sides(job_of(tmp_path, PLANES), [])[0]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
 from highbeam.schemas.errors import JobError, Refused, UsageError
 from highbeam.schemas.job import Job
@@ -73,6 +75,28 @@ def test_the_table_decides_the_score_id(tmp_path: Path) -> None:
     assert identity(rejecting, plan_sides(rejecting, [])) != first
     path.write_text(path.read_text() + "N4,2000,20\n")
     assert identity(job, plan_sides(job, [])) != first
+
+
+def test_a_file_of_the_same_length_is_another_table(tmp_path: Path) -> None:
+    path = planes(tmp_path)
+    job = job_of(tmp_path, PLANES)
+    (before,), first = plan_sides(job, []), path.stat()
+    assert joined(job, rows_of(job, tailnum=["N1"])).rows["seats"].to_pylist() == [50]
+    path.write_text(path.read_text().replace("N1,1999,50", "N1,1999,51"))
+    os.utime(path, ns=(first.st_atime_ns, first.st_mtime_ns + 1_000_000))  # the clock of files may be a coarse one
+    (after,) = plan_sides(job, [])
+    assert path.stat().st_size == first.st_size
+    assert after.digest != before.digest
+    assert score_id(job, "2013-12-01", (), {}, {}, [after]) != score_id(job, "2013-12-01", (), {}, {}, [before])
+    assert joined(job, rows_of(job, tailnum=["N1"])).rows["seats"].to_pylist() == [51]
+
+
+def test_a_delta_table_that_cannot_be_read_is_told_what_to_do(tmp_path: Path) -> None:
+    table = pa.table({"tailnum": ["N1"], "seats": pa.array([50], pa.int64())})
+    write_deltalake(str(tmp_path / "planes"), table, configuration={"delta.enableDeletionVectors": "true"})
+    job = job_of(tmp_path, "  planes: {delta: {path: planes}, by: tailnum, columns: {seats: int32}}")
+    with pytest.raises(UsageError, match=r"join\.planes: .*deletionVectors.*; drop that feature .* or name a copy"):
+        plan_sides(job, [])
 
 
 @pytest.mark.parametrize(

@@ -28,12 +28,19 @@ TURNS = 20
 
 _UNDERSTOOD = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
 
+OF_OTHERS = "drop that feature from the table, or name a copy that is written without it"
+"""What to do about a table that is not ours to publish to."""
+
 Settled = Callable[[Sequence[str]], bool]
 """Told the partition's files now: true when nothing is left to do; raises when nothing may be done."""
 
 
-def open_table(path: str) -> DeltaTable | None:
+def open_table(path: str, remedy: str = "publish to another path") -> DeltaTable | None:
     """The newest version of a table, or None where there is no table.
+
+    Args:
+      path: the table's folder.
+      remedy: what to do about a table that cannot be read; `OF_OTHERS` for one that is only read.
 
     Raises:
       UsageError: when files of the table cannot be read on their own.
@@ -51,7 +58,7 @@ def open_table(path: str) -> DeltaTable | None:
     unknown = set(protocol.reader_features or ()) - _UNDERSTOOD
     if unknown or protocol.min_reader_version == 2:
         named = ", ".join(sorted(unknown)) or "columnMapping"
-        raise UsageError(f"{path}: the table uses {named}, which is not supported; publish to another path")
+        raise UsageError(f"{path}: the table uses {named}, which is not supported; {remedy}")
     return table
 
 

@@ -38,10 +38,12 @@ class Proxy:
 
     Attributes:
       seen: method and path of every request.
+      buckets: where the emulator looks for the objects of `gs://`: `BUCKET/NAME`.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, buckets: Path) -> None:
         self.seen: list[str] = []
+        self.buckets = buckets
         self._lost: list[tuple[str, Refusal | None]] = []
         self._refused: list[tuple[str, Refusal]] = []
         proxy, target = self, port
@@ -133,7 +135,7 @@ def bigquery_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
             break
         time.sleep(0.1)
     assert _answers(port), process.said()
-    proxy = Proxy(port)
+    proxy = Proxy(port, folder / "data" / "gcs")
     yield proxy, grpc_port
     proxy.server.shutdown()
     proxy.server.server_close()
@@ -185,6 +187,11 @@ class Warehouse:
         found = [job for job in self.client.list_jobs(all_users=True) if job.job_type == kind]
         mine = [job for job in found if self.dataset.endswith(f".{job.destination.dataset_id}")]
         return sorted(mine, key=lambda job: job.created)
+
+    def queries(self) -> list[bigquery.QueryJob]:
+        """The queries that name the table, oldest first."""
+        found = [job for job in self.client.list_jobs(all_users=True) if job.job_type == "query"]
+        return sorted((job for job in found if f"`{self.table}`" in job.query), key=lambda job: job.created)
 
     def fails(self, query: str) -> str:
         """What BigQuery says to a query it refuses."""

@@ -26,7 +26,7 @@ class Nights:
     """Publishes nights of keys 0, 1, 2 … to a table."""
 
     table: BigQueryPredictions
-    folder: Path
+    folder: str
 
     def publish(
         self,
@@ -69,7 +69,7 @@ class Nights:
     def _file(self, rows: pa.Table, date: str, name: str) -> Written:
         for column, value in self.table.columns(date).items():
             rows = rows.append_column(column, pa.repeat(value, rows.num_rows))
-        with storage.writer(str(self.folder / f"date={date}")) as sink:
+        with storage.writer(storage.join(self.folder, f"date={date}")) as sink:
             pq.write_table(rows, sink.file, store_schema=False)
             sink.commit(f"{name}-{sink.sha256[:16]}.parquet")
             return Written(f"date={date}/{name}-{sink.sha256[:16]}.parquet", sink.size, rows.num_rows)
@@ -77,5 +77,10 @@ class Nights:
 
 @pytest.fixture
 def nights(warehouse: Warehouse, tmp_path: Path) -> Nights:
-    """An empty table."""
-    return Nights(BigQueryPredictions(warehouse.table, None, str(tmp_path), "flights"), tmp_path)
+    """An empty table, for files of this machine."""
+    return nights_in(warehouse, str(tmp_path))
+
+
+def nights_in(warehouse: Warehouse, folder: str) -> Nights:
+    """An empty table, for files of a folder."""
+    return Nights(BigQueryPredictions(warehouse.table, None, folder, "flights"), folder)

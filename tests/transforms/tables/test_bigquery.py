@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -14,6 +15,7 @@ from highbeam.transforms.tables import bigquery_jobs
 from highbeam.transforms.tables import rejects as rejects_table
 from highbeam.transforms.tables.base import Publication
 from highbeam.transforms.tables.bigquery import BigQueryPredictions
+from highbeam.transforms.tables.bigquery_load import Destination
 
 from tests.support.bigquery import Warehouse
 from tests.support.bigquery import bigquery_server as bigquery_server
@@ -150,6 +152,31 @@ def test_several_files_come_in_at_once(nights: Nights, warehouse: Warehouse) -> 
     assert loaded == "WRITE_APPEND"
 
 
+@pytest.mark.parametrize("before", ["_upload", "_copy"])
+def test_a_table_beside_that_lost_rows_is_not_copied(
+    before: str, nights: Nights, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is killed before its second load or its copy; when it comes again, the table beside has expired."""
+    nights.publish((4,))
+    night = nights.written((2, 3), B, attempt=2)
+    step = getattr(Destination, before)
+
+    def killed(destination: Destination, *given: Any) -> Any:
+        if before == "_copy" or given[0].endswith(night.files[1].file):
+            raise KeyboardInterrupt
+        return step(destination, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Destination, before, killed)
+        with pytest.raises(KeyboardInterrupt):
+            nights.table.commit(night)
+    (beside,) = {job.destination for job in warehouse.jobs()[1:]}
+    warehouse.client.delete_table(beside)
+    nights.table.commit(night)
+    assert [job.job_id for job in warehouse.jobs("copy")] == [bigquery_jobs.job_id(warehouse.table, night.run_id, 1)]
+    assert warehouse.ask("SELECT COUNT(*), COUNT(DISTINCT k), MIN(_run_id) FROM $t") == [(5, 5, night.run_id)]
+
+
 @pytest.mark.parametrize("answer", ["POST /upload", "GET .*/jobs/highbeam"])
 def test_an_answer_that_is_lost_is_looked_up(nights: Nights, warehouse: Warehouse, answer: str) -> None:
     warehouse.proxy.lose(answer)
@@ -169,7 +196,7 @@ def test_lost_answers_lead_to_no_second_copy(nights: Nights, warehouse: Warehous
 def test_a_failed_load_leaves_the_night_as_it_was(nights: Nights, warehouse: Warehouse) -> None:
     nights.publish((3,))
     broken = nights.written((2,), B, attempt=2)
-    path = nights.folder / broken.files[0].file
+    path = Path(nights.folder) / broken.files[0].file
     whole = path.read_bytes()
     path.write_bytes(whole[:50] + bytes(len(whole) - 50))
     with pytest.raises(HighbeamError, match=r"BigQuery job highbeam-.* failed: .*the table is as it was"):

@@ -34,6 +34,34 @@ def test_keys_are_found_by_one_query(nights: Nights, warehouse: Warehouse) -> No
         nights.table.search(["k"], pa.array([1]), "2026-02-02", False)
 
 
+def test_a_lookup_names_the_partition_and_the_key_as_constants(nights: Nights, warehouse: Warehouse) -> None:
+    """Only so does BigQuery read one partition: by the bare column, and a parameter of the column's own type."""
+    nights.publish((3,))
+    keys = pa.table({"k": [1], "_model_version": ["7"]})
+    nights.table.search(["k", "_model_version"], keys, DAY, False)
+    nights.table.search(["k"], pa.array([1]), None, True)
+    one, every = [job for job in warehouse.queries() if job.query.startswith("SELECT * ")]
+    assert one.query == (
+        f"SELECT * FROM `{warehouse.table}` WHERE `k` IN UNNEST(@key_0) AND `_model_version` IN UNNEST(@key_1) "
+        "AND STRUCT(`k`, `_model_version`) IN UNNEST(@keys) AND date = @date"
+    )
+    given = {each.name: each for each in one.query_parameters}
+    assert list(given) == ["key_0", "key_1", "keys", "date"]
+    assert (given["date"].type_, given["date"].value) == ("DATE", datetime.date(2026, 1, 1))
+    assert (given["key_0"].array_type, given["key_1"].array_type) == ("INT64", "STRING")
+    assert every.query == f"SELECT * FROM `{warehouse.table}` WHERE `k` IN UNNEST(@key_0)"
+
+
+def test_a_night_is_counted_in_its_partition(nights: Nights, warehouse: Warehouse) -> None:
+    nights.publish((3,))
+    counted = [job for job in warehouse.queries() if "COUNT(*)" in job.query]
+    assert counted
+    for job in counted:
+        assert job.query.endswith(f"FROM `{warehouse.table}` WHERE date = @date GROUP BY 1")
+        (night,) = job.query_parameters
+        assert (night.type_, night.value) == ("DATE", datetime.date(2026, 1, 1))
+
+
 def test_a_million_rows_go_in_are_counted_and_found(nights: Nights, warehouse: Warehouse) -> None:
     night = nights.publish((1_000_000,))
     counted = "SELECT COUNT(*), COUNT(DISTINCT k), SUM(k), MIN(_run_id), MAX(_run_id) FROM $t"

@@ -122,6 +122,7 @@ def test_a_file_without_records_has_no_splits(tmp_path: Path, text: bytes) -> No
         (b"A,b\n1,2\n", r"x\.csv: the header lacks 'a' \(is it 'A'\? then write from: A\); it has A, b"),
         (b"b\n1\n", "the header lacks 'a'; it has b"),
         (b"a;b\n1;2\n", r"the header lacks 'a'; it has a;b \(is ';' its delimiter\? then write delimiter: \";\"\)"),
+        (b"a|\n1|\n", r"the header lacks 'a'; it has a\| \(is '\|' its delimiter"),
         (b"a,b,a\n", "names 'a' twice"),
         (b'a,"b\nc"\n', "not closed on its line"),
         (b"a,b\r1,2\r", "end in carriage returns alone"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -79,14 +79,17 @@ def check_columns(path: str, header: Header, contract: Contract) -> None:
     if not header.names:
         return
     wanted = {name: column.source or name for name, column in contract.columns.items() if not column.optional}
-    lacking = [_lacking(name, source, header.names) for name, source in wanted.items() if source not in header.names]
+    lacking = {name: source for name, source in wanted.items() if source not in header.names}
     if lacking:
-        known = f"{', '.join(header.names)}{other_delimiter(header.names)}"
-        raise UsageError(f"{path}: the header lacks {', '.join(lacking)}; it has {known}")
+        delimiter = other_delimiter(header.names)
+        near = {source: "" if delimiter else is_it(source, header.names) for source in lacking.values()}
+        asked = [_asked(name, source) + near[source] for name, source in lacking.items()]
+        known = f"{', '.join(header.names)}{delimiter}"
+        raise UsageError(f"{path}: the header lacks {', '.join(asked)}; it has {known}")
 
 
-def _lacking(name: str, source: str, names: Sequence[str]) -> str:
-    return f"{source!r}{'' if source == name else f' for column {name}'}{is_it(source, names)}"
+def _asked(name: str, source: str) -> str:
+    return f"{source!r}{'' if source == name else f' for column {name}'}"
 
 
 def _unreadable(column: Column) -> str | None:

@@ -193,7 +193,7 @@ def tensor(column: pa.ChunkedArray, spec: Any) -> Any:
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
     if pa.types.is_string(column.type):
-        column = pc.if_else(pc.equal(column, ""), None, column)
+        column = pc.if_else(pc.equal(column, ""), pa.nulls(len(column), column.type), column)  # not None: Arrow 23 errs
     values = tf.constant(column.drop_null().to_numpy(), spec.dtype)
     if isinstance(spec, tf.io.FixedLenFeature):
         return values

@@ -91,6 +91,7 @@ def commit(
     run_id: str,
     attempt: int,
     metadata: Mapping[str, Any] | None = None,
+    bounded: int = 1,
 ) -> int:
     """Replaces a night by files that are already written, in one Delta transaction.
 
@@ -105,6 +106,7 @@ def commit(
       run_id: date, attempt and score_id.
       attempt: numbers this publication of the night.
       metadata: goes into the commit; JSON values.
+      bounded: 1 where the files tell the range of the first column, 0 where they tell none; for a new table.
 
     Returns:
       A version of the table that holds the night.
@@ -115,7 +117,7 @@ def commit(
     """
     _check_names(date, files, run_id)
     columns = table_schema(schema)
-    open_or_create(path, columns)
+    open_or_create(path, columns, bounded=bounded)
     return replace_partition(
         path,
         {PARTITION: date},

@@ -57,7 +57,7 @@ class DeltaPredictions:
         first_key = next(iter(publication.key), None)
         files = [delta.data_file(self.path, written.file, first_key) for written in publication.files]
         run = (publication.run_id, publication.attempt, publication.metadata)
-        delta.commit(self.path, publication.date, files, publication.schema, *run)
+        delta.commit(self.path, publication.date, files, publication.schema, *run, bounded=len(publication.key[:1]))
 
     def reject(self, date: str, run_id: str, read: Callable[[], Iterable[pa.RecordBatch]]) -> None:
         """Nothing: the rejects in the state are a Delta table already."""

@@ -62,13 +62,15 @@ def open_table(path: str, remedy: str = "publish to another path") -> DeltaTable
     return table
 
 
-def open_or_create(path: str, schema: pa.Schema, partition: Sequence[str] = ("date",)) -> DeltaTable:
+def open_or_create(path: str, schema: pa.Schema, partition: Sequence[str] = ("date",), bounded: int = 0) -> DeltaTable:
     """The table, made empty if there was none; of several that make it at once one does.
 
     Args:
       path: the table's folder.
       schema: all columns, as `columns.table_schema` gives them.
       partition: the columns it is partitioned by.
+      bounded: how many of its first columns have a smallest and a greatest value in the log. The table has to say
+        so: of the others deltalake takes these for null, and a filter of its dataset finds no rows.
     """
     if table := open_table(path):
         return table
@@ -78,6 +80,7 @@ def open_or_create(path: str, schema: pa.Schema, partition: Sequence[str] = ("da
             Schema.from_arrow(schema),
             mode="error",
             partition_by=list(partition),
+            configuration={"delta.dataSkippingNumIndexedCols": str(bounded)},
             commit_properties=CommitProperties(max_commit_retries=0),
             storage_options=storage.delta_options(path),
         )

@@ -46,7 +46,7 @@ def write(path: str, date: str, run_id: str, batches: Iterable[pa.RecordBatch]) 
     files = _write_file(path, f"date={date}/run_id={run_id}", batches)
     if not files and open_table(path) is None:
         return
-    open_or_create(path, SCHEMA, PARTITION)
+    open_or_create(path, SCHEMA, PARTITION, bounded=1)
     wanted = [file.path for file in files]
     replace_partition(
         path, pair, files, lambda table: grown(table, SCHEMA)[0], lambda paths: list(paths) == wanted, pair

@@ -16,6 +16,8 @@ from deltalake import DeltaTable
 
 from highbeam.schemas.errors import Refused, UsageError
 from highbeam.transforms.tables import delta, log
+from highbeam.transforms.tables.base import Publication, Written
+from highbeam.transforms.tables.delta_table import DeltaPredictions
 
 from tests.support.nights import SCHEMA, held, log_entries, publish, rows, write
 
@@ -153,3 +155,17 @@ def test_three_readers_agree_on_every_type(path: str) -> None:
     assert pl.read_delta(path).drop("date").sort("k").to_dicts() == expected
     found = by_duckdb(path, "select * exclude (date) from read_parquet($files) order by k")
     assert found == [tuple(row.values()) for row in expected]
+
+
+@pytest.mark.parametrize("key", [("k",), ()])
+def test_a_filter_finds_rows_by_columns_of_which_the_log_knows_no_range(tmp_path: Path, key: tuple[str, ...]) -> None:
+    night = write(str(tmp_path), rows(y=0.5))
+    files = tuple(Written(file.path, file.size, file.rows) for file in night.files)
+    published = Publication(night.date, night.run_id, night.attempt, files, night.schema, key)
+    DeltaPredictions(str(tmp_path)).commit(published)
+    table = DeltaTable(str(tmp_path))
+    assert table.to_pyarrow_table(filters=[("y", "<", 1.0)]).num_rows == 3
+    assert table.to_pyarrow_table(filters=[("k", ">", 0), ("y", ">=", 0.5)]).num_rows == 2
+    assert [name for name in log.entries(table).column_names if name.startswith("min.")] == [
+        f"min.{name}" for name in key
+    ]

@@ -34,7 +34,7 @@ def s3_server() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bucket(s3_server: str) -> str:
     """A bucket of its own, as `s3://name`."""
     import boto3

@@ -117,7 +117,7 @@ class Cluster:
     @property
     def host(self) -> str:
         """Where JobManager and job server are found."""
-        return namespaces.HERE if self.machines else "localhost"
+        return namespaces.gateway(self.machines) if self.machines else "localhost"
 
     def start(self) -> None:
         """Starts all parts, and waits until they stand."""

@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 import highbeam
 from highbeam.schemas.job import Job
@@ -44,8 +46,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def job_of(folder: Path, table: str) -> Job:
-    return make_job(folder, JOB + PREDICTIONS, model=False, overrides=[f"output.delta.path=tables/{table}"])
+def job_of(folder: Path, table: str, more: str = "") -> Job:
+    return make_job(folder, JOB + PREDICTIONS + more, model=False, overrides=[f"output.delta.path=tables/{table}"])
+
+
+def rows_of(job: Job) -> pa.Table:
+    """What was published, without the name of the run."""
+    return DeltaTable(layout(job).table).to_pyarrow_table(columns=["k", "g", "y", "_file", "_offset"])
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +90,14 @@ def test_no_row_crosses_an_exchange(flink_cluster: Cluster, folder: Path, expect
     for vertex in job["vertices"]:
         assert vertex["metrics"]["read-records"] <= SPLITS, vertex["name"]
         assert vertex["metrics"]["write-bytes"] < 500 * SPLITS, vertex["name"]
+
+
+def test_the_model_has_a_worker_of_its_own(flink_cluster: Cluster, folder: Path, expected: tuple[str, ...]) -> None:
+    workers, apart = flink_cluster.workers(), job_of(folder, "apart", "accelerator: nvidia-l4\n")
+    manifest = highbeam.run(apart, DAY, beam_flags=flink_cluster.flags())
+    assert manifest.status == "published", manifest.message
+    assert flink_cluster.workers() == workers + 2
+    assert rows_of(apart).equals(rows_of(job_of(folder, "expected")))
 
 
 def test_no_worker_pool_ends_the_run(flink_cluster: Cluster, folder: Path) -> None:

@@ -157,7 +157,7 @@ class BigQueryPredictions:
     def _settled(self, publication: Publication) -> bool:
         now = self.current(publication.date)
         if now is None or now.run_id == publication.run_id:
-            return now is not None
+            return now is not None and now.rows == publication.rows
         if now.attempt >= publication.attempt:
             raise superseded(self.name, now.run_id, publication.run_id)
         return False

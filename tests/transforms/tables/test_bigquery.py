@@ -124,6 +124,15 @@ def test_a_night_that_was_deleted_is_published_again_under_its_old_name(nights: 
     assert warehouse.ask("SELECT COUNT(*) FROM $t") == [(3,)]
 
 
+def test_a_night_that_does_not_hold_every_row_is_not_published(nights: Nights, warehouse: Warehouse) -> None:
+    """A job that ended well says nothing of how many rows it loaded."""
+    nights.publish()
+    warehouse.ask(f"DELETE FROM $t WHERE date = DATE '{DAY}' AND k = 1")
+    nights.publish()
+    assert [job.job_id[-2:] for job in warehouse.jobs()] == ["-0", "-1"]
+    assert warehouse.ask("SELECT COUNT(*), COUNT(DISTINCT k) FROM $t") == [(3, 3)]
+
+
 def test_an_empty_night_counts_as_published(nights: Nights, warehouse: Warehouse) -> None:
     nights.publish((2,))
     nights.publish((0,), B, attempt=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import platform
 import secrets
@@ -210,7 +211,7 @@ def plan_of(settled: Settled, date: str, splits: tuple[Split, ...], started: flo
     return Plan(
         job=job,
         date=date,
-        launch=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(started)) + "-" + secrets.token_hex(2),
+        launch=launch_name(started),
         score_id=identity,
         attempt=now.attempt + 1 if now else 1,
         splits=splits,
@@ -220,6 +221,16 @@ def plan_of(settled: Settled, date: str, splits: tuple[Split, ...], started: flo
         versions=_releases(),
         sides=settled.sides,
     )
+
+
+def launch_name(started: float) -> str:
+    """A name for a launch, unlike any other; those of one job sort by when they began, also within a second.
+
+    Args:
+      started: when, in seconds since the epoch.
+    """
+    at = datetime.datetime.fromtimestamp(started, datetime.timezone.utc)
+    return f"{at:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(2)}"
 
 
 def _model_record(settled: Settled, digest: str | None) -> Mapping[str, object]:

@@ -34,7 +34,7 @@ class Manifest:
       date: the night.
       attempt: numbers the publications of that night.
       score_id: digest of all that decides the predictions.
-      launch: UTC time and four random hex digits; one for every invocation.
+      launch: UTC time to the microsecond and four random hex digits; one for every invocation.
       status: how it ended.
       reason: short code of a refusal or failure.
       message: what a person should know of it.

@@ -28,7 +28,7 @@ class Plan:
     Attributes:
       job: the job, overrides and variables filled in.
       date: the night, or the label of its partition.
-      launch: UTC time and four random hex digits.
+      launch: UTC time to the microsecond and four random hex digits; launches sort by it.
       score_id: 16 hex digits over all that decides the predictions.
       attempt: number of this publication of the night.
       splits: all splits, in order.

@@ -69,6 +69,13 @@ def test_a_second_run_is_already_published(job: Any) -> None:
     assert [ran.current for ran in highbeam.runs(job)] == [False, True]
 
 
+def test_launches_sort_by_when_they_began_also_within_a_second() -> None:
+    """`rejects` shows those of the newest launch, and a replay may follow its run at once."""
+    names = [planning.launch_name(1_800_000_000 + part / 1000) for part in range(999)]
+    assert names == sorted(names)
+    assert names[1].startswith("20270115T080000.001000Z-")
+
+
 def test_rolling_back_to_an_older_model_publishes(job: Any) -> None:
     save_model(Path(job.folder), 2, factor=3.0)
     assert highbeam.run(job, DAY).model["version"] == "2"

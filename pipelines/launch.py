@@ -6,12 +6,15 @@ import io
 import logging
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import redirect_stderr
+from functools import cache
 from typing import Any
 
 import apache_beam as beam
+import grpc
 
 from ..schemas.errors import HighbeamError
 from ..schemas.job import Job
@@ -84,6 +87,7 @@ def run_and_wait(pipeline: beam.Pipeline, withdraw: Callable[[], None] | None = 
     Raises:
       KeyboardInterrupt: with a text if the job ran elsewhere: what became of it.
     """
+    leave_hang_ups_untold()
     logger, held = logging.getLogger("apache_beam.runners"), io.StringIO()
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -97,6 +101,22 @@ def run_and_wait(pipeline: beam.Pipeline, withdraw: Callable[[], None] | None = 
         logger.setLevel(level)
     sys.stderr.write(held.getvalue())
     return None, held.getvalue()
+
+
+@cache
+def leave_hang_ups_untold() -> None:
+    """Keeps Python from printing how threads end that a job server hung up on, from now on.
+
+    Workers in this process (LOOPBACK) end so now and then when their job is done, or after it. What becomes of the
+    job, its state tells.
+    """
+    usual = threading.excepthook
+
+    def told(ended: Any) -> None:
+        if not isinstance(ended.exc_value, grpc.RpcError):
+            usual(ended)
+
+    threading.excepthook = told
 
 
 def _wait_for_job(pipeline: beam.Pipeline, withdraw: Callable[[], None] | None) -> None:

@@ -59,9 +59,6 @@ NEEDS = {
     "Spark, local": [needs_spark, cluster],
 }
 
-# Beam's worker threads in the driver's process (LOOPBACK) end with an exception when a job server hangs up.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-
 
 @dataclass(frozen=True)
 class Year:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import socketserver
 import threading
 
+import grpc
 import pytest
 from apache_beam.runners.portability import local_job_service
 
 from highbeam.pipelines.beam_options import pipeline_options, runner_of
-from highbeam.pipelines.launch import first_cause
+from highbeam.pipelines.launch import first_cause, leave_hang_ups_untold
 from highbeam.pipelines.portable import check_detachable
 from highbeam.schemas.errors import UsageError
 
@@ -123,6 +124,34 @@ def test_what_can_be_detached(options: dict[str, object]) -> None:
 )
 def test_causes_outside_of_the_workers(text: str, said: str) -> None:
     assert said in first_cause(text)
+
+
+def test_a_thread_that_was_hung_up_on_is_not_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Beam's are now and then, in a process that holds the workers itself."""
+    told: list[BaseException | None] = []
+    monkeypatch.setattr(threading, "excepthook", lambda ended: told.append(ended.exc_value))
+    leave_hang_ups_untold.__wrapped__()
+    for error in (nobody_answers(), ValueError("a mistake")):
+        ends_with(error)
+    assert [str(error) for error in told] == ["a mistake"]
+
+
+def nobody_answers() -> grpc.RpcError:
+    """What a call of somebody who is not there ends with."""
+    with grpc.insecure_channel(f"localhost:{free_port()}") as channel, pytest.raises(grpc.RpcError) as failed:
+        channel.unary_unary("/no/service")(b"", timeout=5)
+    return failed.value
+
+
+def ends_with(error: BaseException) -> None:
+    """Lets a thread end with an error."""
+
+    def fail() -> None:
+        raise error
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
 
 
 def test_a_launch_lists_no_installed_packages() -> None:

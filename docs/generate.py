@@ -212,7 +212,7 @@ STATUSES = {
     "published": "the night's predictions are in the table",
     "already_published": "the night holds what this run would publish; nothing was done",
     "refused": "rows are missing, too few or too bad; the table is as it was",
-    "superseded": "a later attempt holds the night; the table is as it was",
+    "superseded": "another run, of the same attempt or a later one, holds the night; the table is as it was",
     "submitted": "handed to the runner with `--detach`",
     "dry_run": "scored, and nothing published",
     "failed": "something broke; run again, and what was scored is not scored twice",

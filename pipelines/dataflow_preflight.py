@@ -120,7 +120,7 @@ def _workers(given: dict[str, Any]) -> Iterator[str]:
         yield f"beam: num_workers {few} is above max_num_workers {most}"
     for name in ("num_workers", "max_num_workers", "disk_size_gb", "number_of_worker_harness_threads"):
         if given[name] is not None and given[name] < 0:
-            yield f"beam: {name} is {given[name]}; write a number from 1, or leave it out"
+            yield f"beam: {name} is {given[name]}; write how many, or leave it out"
     if given["machine_type"] and not _MACHINE.fullmatch(given["machine_type"]):
         yield f"beam: machine_type: {given['machine_type']!r} is none; write one such as n2-standard-8"
     if given["subnetwork"] and not re.search(r"(^|/)regions/[a-z0-9-]+/subnetworks/[a-z0-9-]+$", given["subnetwork"]):

@@ -29,7 +29,7 @@ from .planning import settle
 _NOWHERE = Split(0, "", "", 0, "", 0, None)
 
 
-def predict(job: Job, table: pa.Table) -> tuple[pa.Table, pa.Table]:
+def predict(job: Job, table: pa.Table | pa.RecordBatch) -> tuple[pa.Table, pa.Table]:
     """Scores a table.
 
     Args:
@@ -42,8 +42,13 @@ def predict(job: Job, table: pa.Table) -> tuple[pa.Table, pa.Table]:
       away as `schemas.rejected.SCHEMA`, whose `offset` is the row's number in the table.
 
     Raises:
-      UsageError: when the job does not fit its model, or the table lacks a column or has one of another type.
+      UsageError: when the job does not fit its model, or the table lacks a column, has one of another type, or is none.
     """
+    if isinstance(table, pa.RecordBatch):
+        table = pa.Table.from_batches([table])
+    if not isinstance(table, pa.Table):
+        what = type(table).__name__
+        raise UsageError(f"predict takes a pyarrow.Table, not a {what}; pa.Table.from_pylist or from_pandas makes one")
     settled, sides = settle(job), plan_sides(job, [])
     scorer = load(settled.scoring)
     last = job.postprocess and load_postprocess(job)

@@ -55,7 +55,15 @@ def read_csv(path: str, text: str, complete: bool) -> Read:
     wrong = {name: found for name, found in wrong.items() if name not in notes}
     if delimiter != ",":
         notes |= decimal_commas(table)
-    return Read(options, table, wrong, _widths(len(names), table.num_rows, other), notes)
+    said_of_lines = [*_uncut(names), *_widths(len(names), table.num_rows, other)]
+    return Read(options, table, wrong, said_of_lines, notes)
+
+
+def _uncut(names: Sequence[str]) -> list[str]:
+    """What is said of lines of several words in which no delimiter was found."""
+    if len(names) > 1 or " " not in names[0]:
+        return []
+    return ["no delimiter cuts these lines; if they are a log's, write log: with a pattern: in place of csv:"]
 
 
 def _uncommented(text: str) -> tuple[str, bool]:

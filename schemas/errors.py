@@ -8,7 +8,7 @@ HighbeamError            1  anything unforeseen that still deserves a sentence
 |-- Refused              3  nothing was published, the table is as it was
 |   |-- UnreadableInput  3  a file cannot be framed to its end
 |   |-- InputChanged     3  a file is not the one that was planned
-|   `-- Superseded       3  a later attempt holds the partition
+|   `-- Superseded       3  another run, of this attempt or a later one, holds the partition
 `-- Unconserved          1  rows appeared or vanished: a bug, never bad data
 """
 

@@ -10,7 +10,7 @@ from typing import Any
 from .contract import KEY_TYPES, Column
 from .job import BIGQUERY_TABLE, Job
 from .join import BY_TYPES
-from .layout import fill_date, is_url, layout, place_problem
+from .layout import braces_problem, date_problem, fill_date, is_url, layout, place_problem
 from .sources import Rows
 
 _NUMBER = re.compile(r"[-+.\d]")
@@ -139,7 +139,7 @@ def _joins(job: Job) -> Iterator[Problem]:
                 yield where, f"{'.'.join(where)}: a CSV field cannot hold a {spec.type}"
             taken[column] = f"join.{name}.columns"
         for path in side.paths:
-            if problem := place_problem(path):
+            if problem := place_problem(path) or braces_problem(path):
                 yield ("join", name), f"join.{name}: {path}: {problem}"
 
 
@@ -160,11 +160,12 @@ def _places(job: Job) -> Iterator[Problem]:
         ("state",): job.state,
         ("model", "path"): job.model.path,
         ("transform", "path"): job.transform.path if job.transform else None,
-        ("source", "ready"): job.source.ready,
     }
-    places |= {("source", job.source.format, "path", i): path for i, path in enumerate(job.source.files.path)}
     for where, place in places.items():
         if place is not None and (problem := place_problem(place)):
+            yield where, f"{'.'.join(map(str, where))}: {problem}"
+    for where, place in _dated(job).items():
+        if place is not None and (problem := place_problem(place) or braces_problem(place)):
             yield where, f"{'.'.join(map(str, where))}: {problem}"
     inside = os.path.relpath(layout(job).state, layout(job).table)
     if not inside.startswith(("..", "_")):
@@ -172,6 +173,17 @@ def _places(job: Job) -> Iterator[Problem]:
             ("state",),
             "state: must not lie among the table's files; write another folder, or one in it whose name begins with _",
         )
+
+
+def _dated(job: Job) -> dict[Path, str | None]:
+    """The paths that the night's date is filled into, but for those of side tables."""
+    sources: dict[Path, Rows] = {("source",): job.source}
+    if job.training and job.training.source:
+        sources[("training", "source")] = job.training.source
+    found: dict[Path, str | None] = {("source", "ready"): job.source.ready}
+    for where, source in sources.items():
+        found |= {(*where, source.format, "path", i): path for i, path in enumerate(source.files.path)}
+    return found
 
 
 def _python(job: Job) -> Iterator[Problem]:
@@ -210,5 +222,8 @@ def _bigquery_source(job: Job) -> Iterator[Problem]:
     sources: dict[Path, Rows | None] = {("source",): job.source, ("training", "source"): training}
     for path, source in sources.items():
         rows, where = source.bigquery if source else None, (*path, "bigquery", "table")
+        for name in ("table", "where", "query") if rows else ():
+            if problem := date_problem(getattr(rows, name) or ""):
+                yield (*path, "bigquery", name), f"{'.'.join((*path, 'bigquery', name))}: {problem}"
         if rows and rows.table and not BIGQUERY_TABLE.fullmatch(fill_date(rows.table, "2013-12-01")):
             yield where, f"{'.'.join(where)}: write project.dataset.name, found {rows.table}"

@@ -13,6 +13,9 @@ from .job import Job
 ARCHIVE = ".zip"
 SUBMITTED = ".submitted"
 _DATE = re.compile(r"\{date(?::([^}]*))?\}")
+_FORMAT = re.compile(r"(?:[^%]|%[%YymdjbBaAGVuUW])*")
+_PART = re.compile(r"%[^%]")
+_WORD = re.compile(r"\{(?!date[:}]) *\w+ *(?::[^{}]*)?\}")
 
 
 def place_problem(place: str) -> str | None:
@@ -20,6 +23,22 @@ def place_problem(place: str) -> str | None:
     if is_url(place) and storage.scheme(place) not in storage.SCHEMES:
         return f"{place}: no such store is known; write a local path, s3://bucket/… or gs://bucket/…"
     return None
+
+
+def date_problem(text: str) -> str | None:
+    """Why the night's date cannot be filled in, or None: a `{date:…}` whose format is none of a date."""
+    for found in _DATE.finditer(text):
+        format = found[1]
+        if format is not None and not (_FORMAT.fullmatch(format) and _PART.search(format)):
+            return f"{found[0]}: no format of a date; write {{date}}, or {{date:%Y%m%d}} with parts of strftime's"
+    return None
+
+
+def braces_problem(place: str) -> str | None:
+    """Why a path with the night's date in it cannot be used, or None; what else stands in braces would be no file's."""
+    if found := _WORD.search(place):
+        return f"{found[0]} is not known; the night's date is {{date}}, or {{date:%Y%m%d}}"
+    return date_problem(place)
 
 
 def is_url(place: str) -> bool:

@@ -33,7 +33,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"sdk_container_image": "gcr.io/p/highbeam"}, "has no tag"),
     ({"setup_file": "setup.py"}, "setup_file: setup.py is no file of a checkout"),
     ({"num_workers": 5, "max_num_workers": 2}, "num_workers 5 is above max_num_workers 2"),
-    ({"disk_size_gb": -3}, "disk_size_gb is -3; write a number from 1"),
+    ({"disk_size_gb": -3}, "disk_size_gb is -3; write how many, or leave it out"),
     ({"machine_type": "foo"}, "machine_type: 'foo' is none; write one such as n2-standard-8"),
     ({"subnetwork": "batch"}, "write regions/REGION/subnetworks/NAME"),
     ({"subnetwork": "regions/us-east1/subnetworks/b"}, "is not in the region europe-west4"),

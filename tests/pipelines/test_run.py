@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 import highbeam
 from highbeam import storage
 from highbeam.pipelines import planning
+from highbeam.schemas.errors import UsageError
 from highbeam.schemas.layout import layout
 
 from tests.support.jobs import DAY, JOB, csv_lines, make_job, save_model, shuffled, write_night
@@ -285,3 +286,7 @@ def test_predict_in_memory_agrees_with_a_run(job: Any) -> None:
         {"offset": N, "stage": "predict", "reason": "model_failed", "key": str(N)},
         {"offset": N + 1, "stage": "validate", "reason": "not_in_values", "key": str(N + 1)},
     ]
+    (batch,) = table.slice(0, 10).combine_chunks().to_batches()
+    assert highbeam.predict(job, batch)[0].equals(predictions.slice(0, 10))
+    with pytest.raises(UsageError, match=r"takes a pyarrow.Table, not a list; pa.Table.from_pylist"):
+        highbeam.predict(job, table.to_pylist())

@@ -78,6 +78,14 @@ def test_a_good_job_is_read_whole() -> None:
             "path: ftp://host/p",
             ["13: output.delta.path: ftp://host/p: no such store is known; write a local path"],
         ),
+        *(
+            ("{date:%Y-%m-%d}", written, [f"3: source.csv.path.0: {written}: no format of a date; write {{date}}"])
+            for written in ("{date:}", "{date:YYYY}", "{date:%Q}", "{date:%Y%}", "{date:%H}")
+        ),
+        *(
+            ("{date:%Y-%m-%d}", written, [f"3: source.csv.path.0: {written} is not known; the night's date is"])
+            for written in ("{dat}", "{Date}", "{date }", "{ds:%Y}")
+        ),
         ("csv: {", "iceberg: {", ["2: source: name one of csv, json,", "3: source.iceberg: not available yet"]),
         (
             "delta: {path: predictions}",

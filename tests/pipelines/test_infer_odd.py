@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-import highbeam
 from highbeam.pipelines.infer import infer
 from highbeam.schemas.errors import UsageError
 from highbeam.transforms.plan_splits import plan_splits
@@ -70,9 +69,9 @@ def test_the_log_of_an_application(tmp_path: Path) -> None:
 def test_lines_that_no_delimiter_cuts_are_remarked(tmp_path: Path) -> None:
     remark = "# no delimiter cuts these lines; if they are a log's, write log: with a pattern: in place of csv:"
     (tmp_path / "lines.log").write_text("".join(f"{k} started {k / 4}\n" for k in range(40)))
-    assert remark in highbeam.infer([str(tmp_path / "lines.log")]).text()
+    assert remark in infer([str(tmp_path / "lines.log")]).text()
     (tmp_path / "keys.csv").write_text("key\n1\n2\n")
-    assert remark not in highbeam.infer([str(tmp_path / "keys.csv")]).text()
+    assert remark not in infer([str(tmp_path / "keys.csv")]).text()
 
 
 def test_a_name_with_wildcards_in_it(tmp_path: Path) -> None:

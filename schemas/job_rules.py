@@ -161,11 +161,9 @@ def _places(job: Job) -> Iterator[Problem]:
         ("model", "path"): job.model.path,
         ("transform", "path"): job.transform.path if job.transform else None,
     }
-    for where, place in places.items():
-        if place is not None and (problem := place_problem(place)):
-            yield where, f"{'.'.join(map(str, where))}: {problem}"
-    for where, place in _dated(job).items():
-        if place is not None and (problem := place_problem(place) or braces_problem(place)):
+    dated = _dated(job)
+    for where, place in {**places, **dated}.items():
+        if place is not None and (problem := place_problem(place) or (where in dated and braces_problem(place))):
             yield where, f"{'.'.join(map(str, where))}: {problem}"
     inside = os.path.relpath(layout(job).state, layout(job).table)
     if not inside.startswith(("..", "_")):
@@ -177,13 +175,16 @@ def _places(job: Job) -> Iterator[Problem]:
 
 def _dated(job: Job) -> dict[Path, str | None]:
     """The paths that the night's date is filled into, but for those of side tables."""
-    sources: dict[Path, Rows] = {("source",): job.source}
-    if job.training and job.training.source:
-        sources[("training", "source")] = job.training.source
     found: dict[Path, str | None] = {("source", "ready"): job.source.ready}
-    for where, source in sources.items():
+    for where, source in _sources(job).items():
         found |= {(*where, source.format, "path", i): path for i, path in enumerate(source.files.path)}
     return found
+
+
+def _sources(job: Job) -> dict[Path, Rows]:
+    """Where rows come from: those of the night, and those that only training reads."""
+    training = job.training.source if job.training else None
+    return {("source",): job.source, **({("training", "source"): training} if training else {})}
 
 
 def _python(job: Job) -> Iterator[Problem]:
@@ -218,12 +219,12 @@ def _bigquery(job: Job) -> Iterator[Problem]:
 
 
 def _bigquery_source(job: Job) -> Iterator[Problem]:
-    training = job.training.source if job.training else None
-    sources: dict[Path, Rows | None] = {("source",): job.source, ("training", "source"): training}
-    for path, source in sources.items():
-        rows, where = source.bigquery if source else None, (*path, "bigquery", "table")
-        for name in ("table", "where", "query") if rows else ():
+    for path, source in _sources(job).items():
+        rows, where = source.bigquery, ".".join((*path, "bigquery"))
+        if rows is None:
+            continue
+        for name in ("table", "where", "query"):
             if problem := date_problem(getattr(rows, name) or ""):
-                yield (*path, "bigquery", name), f"{'.'.join((*path, 'bigquery', name))}: {problem}"
-        if rows and rows.table and not BIGQUERY_TABLE.fullmatch(fill_date(rows.table, "2013-12-01")):
-            yield where, f"{'.'.join(where)}: write project.dataset.name, found {rows.table}"
+                yield (*path, "bigquery", name), f"{where}.{name}: {problem}"
+        if rows.table and not BIGQUERY_TABLE.fullmatch(fill_date(rows.table, "2013-12-01")):
+            yield (*path, "bigquery", "table"), f"{where}.table: write project.dataset.name, found {rows.table}"

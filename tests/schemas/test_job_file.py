@@ -86,6 +86,16 @@ def test_a_good_job_is_read_whole() -> None:
             ("{date:%Y-%m-%d}", written, [f"3: source.csv.path.0: {written} is not known; the night's date is"])
             for written in ("{dat}", "{Date}", "{date }", "{ds:%Y}")
         ),
+        (
+            'csv: {path: "data/{date:%Y-%m-%d}/*.csv"}',
+            "bigquery: {table: p.d.t, where: \"day = '{date:%Q}'\"}",
+            ["3: source.bigquery.where: {date:%Q}: no format of a date"],
+        ),
+        (
+            "key: flight_id",
+            "key: flight_id\ntraining: {source: {csv: {path: 'past/{dat}.csv'}}}",
+            ["11: training.source.csv.path.0: {dat} is not known"],
+        ),
         ("csv: {", "iceberg: {", ["2: source: name one of csv, json,", "3: source.iceberg: not available yet"]),
         (
             "delta: {path: predictions}",

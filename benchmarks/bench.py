@@ -24,7 +24,7 @@ from benchmarks.results import HANDFUL, SMALL, Results, keep
 
 CHECK_ROWS = 20_000
 KINDS = ("whole", "small", "start_up")
-REPEATS = {"highbeam": 3}
+REPEATS = {"highbeam": 6}
 """How often a round runs a program over few rows: half a second is lost in the scatter of two starts of 8 s."""
 
 

@@ -25,9 +25,9 @@ def verdicts(*all_results: Results) -> list[str]:
 
 
 def test_targets_need_their_rows() -> None:
-    assert verdicts(results(1000)) == ["----", "----", "pass", "----", "----"]
-    assert verdicts(results(10_100_000)) == ["pass", "----", "pass", "pass", "----"]
-    assert verdicts(results(10_100_000), results(50_500_000, highbeam=7)) == ["pass"] * 5
+    assert verdicts(results(1000)) == ["----", "----", "pass", "----", "----", "----"]
+    assert verdicts(results(10_100_000)) == ["pass", "----", "pass", "pass", "pass", "----"]
+    assert verdicts(results(10_100_000), results(50_500_000, highbeam=7)) == ["pass"] * 6
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,9 @@ def test_targets_need_their_rows() -> None:
     [
         (0, results(10_100_000, highbeam=10.6), results(50_500_000, highbeam=7)),
         (1, results(10_100_000), results(50_500_000, highbeam=8.1)),
-        (3, results(10_100_000, peak=1601 * MB), results(50_500_000, highbeam=7, peak=1601 * MB)),
-        (4, results(10_100_000, peak=1200 * MB), results(50_500_000, highbeam=7, peak=1400 * MB)),
+        (3, results(10_100_000), results(50_500_000, highbeam=300, loop=400)),
+        (4, results(10_100_000, peak=1601 * MB), results(50_500_000, highbeam=7, peak=1601 * MB)),
+        (5, results(10_100_000, peak=1200 * MB), results(50_500_000, highbeam=7, peak=1400 * MB)),
     ],
 )
 def test_a_missed_target_shows(missed: int, ten: Results, fifty: Results) -> None:
@@ -46,6 +47,7 @@ def test_a_missed_target_shows(missed: int, ten: Results, fifty: Results) -> Non
 def test_start_up_is_taken_off_both() -> None:
     speeds = results(1000)
     assert speeds.speed("highbeam") / speeds.speed("beam") == pytest.approx(50 / 0.5)
+    assert results(10_000_010).night_speed("highbeam") == pytest.approx(10_000_000 / 5)
 
 
 def test_the_report_names_every_program() -> None:

@@ -18,6 +18,7 @@ from .beam_options import pipeline_options
 from .dataflow import describe
 from .dataflow_options import RUNNER, named
 from .planning import look, make_plan
+from .standing import refuse_to_empty
 
 if TYPE_CHECKING:
     from ..transforms.plan_bigquery import Estimate
@@ -113,6 +114,8 @@ def check(job: Job, date: str | None = None) -> Report:
     night = resolve_date(date) if date else None
     source = _Warehouse(job, night) if night and job.source.bigquery else None
     splits, settled = look(job, night, rows=source.look if source else None)
+    if night and not source:
+        refuse_to_empty(job, night, splits)
     sizes = {split.path: split.size for split in splits}
     return Report(
         job=job.name,

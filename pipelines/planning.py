@@ -31,7 +31,7 @@ from ..transforms.tables.choose import table_of
 from .beam_options import pipeline_options, runner_of
 from .dataflow_preflight import check_services, check_settings
 from .misspelt import misspelt, warn
-from .standing import holds
+from .standing import holds, refuse_to_empty
 
 if TYPE_CHECKING:
     from ..transforms.plan_bigquery import NightlyRows
@@ -170,19 +170,21 @@ def make_plan(
       job: the job.
       date: YYYY-MM-DD.
       beam_flags: Beam's options from the command line.
-      force: whether the run reads its input even if the night is published.
+      force: whether the run reads its input even if the night is published, and may leave it empty.
       dry: whether nothing of the plan may be kept in the job's state.
 
     Returns:
       The plan, its job with every prediction declared, and what the workers score with.
 
     Raises:
-      UsageError: as `look`.
+      UsageError: as `look`; or the input of a published night has vanished.
     """
     started = time.time()
     rows = _nightly_rows(job, date, not dry)
     splits, settled = look(job, date, beam_flags, rows.splits if rows else None)
     warn(settled.warnings)
+    if not force and not dry:
+        refuse_to_empty(job, date, splits)
     plan = plan_of(settled, date, tuple(splits), started)
     stays = rows and plan.published and not force and not dry and holds(plan)
     if rows and not stays and not rows.readable():

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from .. import storage
-from ..schemas.errors import Refused
+from ..schemas.errors import Refused, UsageError
 from ..schemas.job import Job
 from ..schemas.layout import layout
 from ..schemas.manifest import Manifest, manifest_of
 from ..schemas.plan import Plan
+from ..schemas.split import Split
 from ..transforms.staged import add_reasons, count_reasons
 from ..transforms.tables import rejects
 from ..transforms.tables.choose import table_of
@@ -68,6 +69,25 @@ def write_manifest(plan: Plan) -> Manifest:
     manifest = manifest_of(held, "published", rejected_by=by, files=now.files, **counts)
     storage.create(held.manifest, manifest.to_json())
     return manifest
+
+
+def refuse_to_empty(job: Job, date: str, splits: Sequence[Split]) -> None:
+    """Makes sure that input which has vanished does not take a published night with it.
+
+    Args:
+      job: the job, of which a night may be empty.
+      date: the night.
+      splits: its input.
+
+    Raises:
+      UsageError: there is nothing to read, and the night holds predictions.
+    """
+    now = None if splits else table_of(job).current(date)
+    if now and now.rows:
+        raise UsageError(
+            f"{date}: there is nothing to read, and the table holds {now.rows:,} predictions of run {now.run_id}; "
+            "bring the input back, or publish an empty night over them with --force"
+        )
 
 
 @contextmanager

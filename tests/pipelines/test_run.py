@@ -184,6 +184,25 @@ def test_an_empty_night(tmp_path: Path) -> None:
         highbeam.run(make_job(tmp_path, model=False), "2013-12-03")
 
 
+def test_input_that_vanished_takes_no_published_night_with_it(tmp_path: Path) -> None:
+    write_night(tmp_path, csv_lines(range(10)))
+    job = make_job(tmp_path, overrides=["source.min_rows=0"])
+    published = highbeam.run(job, DAY)
+    for file in (tmp_path / "data" / DAY).iterdir():
+        file.unlink()
+    vanished = f"nothing to read, and the table holds 10 predictions of run {published.run_id}; .* --force"
+    with pytest.raises(highbeam.UsageError, match=vanished):
+        highbeam.run(job, DAY)
+    with pytest.raises(highbeam.UsageError, match=vanished):
+        highbeam.check(job, DAY)
+    assert highbeam.lookup(job, [3]).num_rows == 1
+    assert highbeam.run(job, DAY, dry_run=True).status == "dry_run"
+    forced = highbeam.run(job, DAY, force=True)
+    assert (forced.status, forced.read, forced.attempt) == ("published", 0, 2)
+    assert highbeam.lookup(job, [3]).num_rows == 0
+    assert highbeam.run(job, DAY).status == "already_published"  # an empty night over an empty one
+
+
 def test_a_dry_run_changes_nothing(job: Any) -> None:
     manifest = highbeam.run(job, DAY, dry_run=True, limit=1234)
     assert (manifest.status, manifest.exit_code, manifest.read, manifest.predicted) == ("dry_run", 0, 1234, 1234)
